@@ -1,0 +1,202 @@
+"""Checks at the front door: every public function calls these first and the code behind it trusts its input.
+
+Private helpers, shared by all modules. Each raises one ``ValueError`` or ``TypeError`` whose sentence says what was
+wrong and, where there is something to do, what to do.
+"""
+
+from __future__ import annotations
+
+import math
+import operator
+import os
+import uuid
+import zipfile
+import zlib
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+
+_UNREADABLE = (zipfile.BadZipFile, zlib.error, EOFError, KeyError, ValueError, NotImplementedError, RuntimeError)
+
+
+# ---------------------------------------------------------------- numbers
+def as_generator(rng: int | np.random.Generator) -> np.random.Generator:
+    """A Generator as it is; a non-negative integer as the seed of a new one. ``None`` is refused: no hidden state."""
+    if isinstance(rng, np.random.Generator):
+        return rng
+    try:
+        seed = _integer(rng)
+    except TypeError:
+        raise TypeError(f"rng must be an integer seed or a numpy Generator, not {type(rng).__name__}") from None
+    if seed < 0:
+        raise ValueError(f"rng as a seed must be >= 0, got {seed}")
+    return np.random.default_rng(seed)
+
+
+def integer(value: int, name: str, *, least: int) -> int:
+    """An integer ``>= least`` (Python or NumPy; floats and booleans are refused)."""
+    try:
+        value = _integer(value)
+    except TypeError:
+        raise TypeError(f"{name} must be an integer, not {type(value).__name__} ({value!r})") from None
+    if value < least:
+        raise ValueError(f"{name} must be an integer >= {least}, got {value}")
+    return value
+
+
+def positive_int(value: int, name: str) -> int:
+    """An integer of at least 1."""
+    return integer(value, name, least=1)
+
+
+def real(value: float, name: str) -> float:
+    """A finite real number as a Python float."""
+    try:
+        if isinstance(value, (str, bytes, bool, np.bool_)):
+            raise TypeError
+        number = float(value)
+    except (TypeError, ValueError):
+        raise TypeError(f"{name} must be a real number, not {type(value).__name__} ({value!r})") from None
+    if not math.isfinite(number):
+        raise ValueError(f"{name} must be finite, got {number}")
+    return number
+
+
+def positive_float(value: float, name: str) -> float:
+    """A finite real number above zero."""
+    number = real(value, name)
+    if number <= 0:
+        raise ValueError(f"{name} must be above 0, got {number}")
+    return number
+
+
+def nonnegative_float(value: float, name: str) -> float:
+    """A finite real number, zero or above."""
+    number = real(value, name)
+    if number < 0:
+        raise ValueError(f"{name} must be 0 or above, got {number}")
+    return number
+
+
+def inverse_temperature(beta: float) -> float:
+    """A finite ``beta >= 0``; zero is infinite temperature, where all states are equally likely."""
+    return nonnegative_float(beta, "beta")
+
+
+def _integer(value) -> int:
+    if isinstance(value, (bool, np.bool_)):
+        raise TypeError
+    return operator.index(value)
+
+
+# ---------------------------------------------------------------- arrays
+def binary(x: np.ndarray, width: int, name: str) -> np.ndarray:
+    """Rows of 0 and 1 as a C-contiguous uint8 array of shape (n, width); no copy if `x` is one already.
+
+    A single row (width,) becomes (1, width). Booleans and floats that are exactly 0 or 1 are accepted.
+    """
+    x = np.asarray(x)
+    if x.ndim not in (1, 2) or x.shape[-1] != width:
+        raise ValueError(f"{name} must have shape (n, {width}) or ({width},), got {x.shape}")
+    if x.size == 0:
+        raise ValueError(f"{name} is empty (shape {x.shape}): at least one row is needed")
+    if x.dtype.kind not in "buif":
+        raise ValueError(f"{name} must hold the numbers 0 and 1, got dtype {x.dtype}")
+    if x.dtype.kind == "f" and np.isnan(x).any():
+        raise ValueError(f"{name} contains NaN: only 0 and 1 are allowed")
+    if not (x.dtype.kind == "b" or _only_zero_one(x)):
+        raise ValueError(f"{name} must contain only 0 and 1, found values from {x.min()} to {x.max()}")
+    return np.ascontiguousarray(x.reshape(-1, width), dtype=np.uint8)
+
+
+def _only_zero_one(x: np.ndarray) -> bool:
+    if x.dtype == np.uint8:
+        return bool(x.max() <= 1)
+    return bool(((x == 0) | (x == 1)).all())
+
+
+def real_array(x: np.ndarray, shape: tuple[int | None, ...], name: str) -> np.ndarray:
+    """A finite float64 C-ordered copy of `x`, of the given shape (None: any length above zero)."""
+    try:
+        x = np.asarray(x)
+        if x.dtype.kind not in "buif":
+            raise TypeError
+    except (TypeError, ValueError):
+        raise TypeError(f"{name} must be an array of real numbers") from None
+    if (
+        x.size == 0
+        or x.ndim != len(shape)
+        or any(want not in (None, n) for n, want in zip(x.shape, shape, strict=True))
+    ):
+        wanted = "(" + ", ".join("any" if n is None else str(n) for n in shape) + ("," * (len(shape) == 1)) + ")"
+        raise ValueError(f"{name} must have shape {wanted} and not be empty, got {x.shape}")
+    x = np.array(x, dtype=np.float64, order="C")
+    if not np.isfinite(x).all():
+        raise ValueError(f"{name} contains NaN or infinity: all its entries must be finite")
+    return x
+
+
+# ---------------------------------------------------------------- files
+def write_npz(path: str | os.PathLike, *, kind: str, **arrays: np.ndarray) -> None:
+    """Write `arrays` and the marker ``format = kind`` to a compressed npz file: no pickle, all or nothing.
+
+    The bytes go to a temporary file in the same folder, which replaces `path` only once it is safely on disk. Time
+    stamps inside are fixed, so the same arrays give the same file.
+    """
+    path = Path(path)
+    if not path.parent.is_dir():
+        raise FileNotFoundError(f"cannot write {path}: the folder {path.parent} does not exist")
+    partial = path.with_name(f".{path.name}.{uuid.uuid4().hex}.part")
+    try:
+        with open(partial, "xb") as file:
+            with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+                for name, array in {"format": np.array(kind), **arrays}.items():
+                    entry = zipfile.ZipInfo(f"{name}.npy", date_time=(1980, 1, 1, 0, 0, 0))
+                    entry.compress_type, entry.create_system, entry.external_attr = zipfile.ZIP_DEFLATED, 3, 0o644 << 16
+                    with archive.open(entry, "w", force_zip64=True) as member:
+                        np.lib.format.write_array(member, np.asanyarray(array), allow_pickle=False)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(partial, path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def read_npz(path: str | os.PathLike, keys: Iterable[str], *, kind: str) -> dict[str, np.ndarray]:
+    """Read a file of `write_npz`: all its arrays as a dict, with `keys` among them.
+
+    Raises
+    ------
+    FileNotFoundError
+        There is no such file.
+    ValueError
+        The file is truncated, corrupt, not an npz file, of another `kind`, or lacks one of `keys`.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f"no such file: {path}")
+    with open(path, "rb") as file:
+        try:
+            with np.load(file, allow_pickle=False) as archive:
+                arrays = {name: archive[name] for name in archive.files}
+        except (*_UNREADABLE, AttributeError, TypeError) as error:
+            raise ValueError(
+                f"{path} cannot be read as {kind}: not an npz file, truncated or corrupt ({error}); write or fetch it again"
+            ) from error
+    found = arrays.pop("format", None)
+    if not (isinstance(found, np.ndarray) and found.shape == () and found.item() == kind):
+        raise ValueError(f"{path} is not a file of kind {kind}: its marker is {_short(found)}")
+    missing = [name for name in keys if not isinstance(arrays.get(name), np.ndarray)]
+    if missing:
+        raise ValueError(
+            f"{path} lacks {', '.join(missing)}: it is not a complete {kind} file; write or fetch it again"
+        )
+    return arrays
+
+
+def _short(marker) -> str:
+    if marker is None:
+        return "missing"
+    text = repr(marker.item() if isinstance(marker, np.ndarray) and marker.size == 1 else marker)
+    return text if len(text) <= 60 else text[:57] + "..."
