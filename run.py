@@ -1,0 +1,145 @@
+#!/usr/bin/env python3
+"""Set up rbmkit and run a task in it. Needs nothing but Python 3.11 or newer.
+
+python run.py notebooks [NAME ...]    execute the notebooks (or those whose name contains NAME) into build/notebooks
+python run.py lab [OPTION ...]        open them in JupyterLab, on 127.0.0.1
+python run.py test [PYTEST OPTION ..] unit tests, then the notebooks as tests, then the notebook rules
+python run.py sync [NAME ...]         for authors: rebuild each .ipynb from its .md, execute it in place, tidy it
+
+The first run creates .venv and installs there what constraints.txt pins; later runs reuse it.
+"""
+import hashlib
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent
+VENV = ROOT / ".venv"
+PYTHON = VENV / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
+STAMP = VENV / "rbmkit-installed"
+NOTEBOOKS = ROOT / "notebooks"
+BUILD = ROOT / "build" / "notebooks"
+METADATA = {
+    "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
+    "language_info": {"name": "python"},
+}
+WIDGET = "application/vnd.jupyter.widget-view+json"
+
+
+def set_up():
+    """Create .venv and install into it, unless the stamp says that exactly this was done before."""
+    inputs = [str(ROOT).encode(), (ROOT / "pyproject.toml").read_bytes(), (ROOT / "constraints.txt").read_bytes()]
+    digest = hashlib.sha256(b"\0".join(inputs)).hexdigest()
+    if PYTHON.exists() and STAMP.exists() and STAMP.read_text() == digest:
+        return
+    STAMP.unlink(missing_ok=True)  # written again only after a complete install
+    print("Installing into .venv: a minute or two and about 1 GB, only when dependencies change.", flush=True)
+    too_old = "import sys; sys.exit(sys.version_info < (3, 11))"
+    if not PYTHON.exists() or subprocess.call([PYTHON, "-c", too_old]):
+        if subprocess.call([sys.executable, "-m", "venv", "--clear", VENV]):
+            sys.exit("run.py: could not create .venv. On Debian or Ubuntu: apt install python3-venv")
+    call("ensurepip", stdout=subprocess.DEVNULL)
+    pip = ["pip", "install", "--quiet", "--disable-pip-version-check"]
+    if call(*pip, "-e", ".[notebooks,test]", "-c", "constraints.txt"):
+        sys.exit("run.py: the installation failed (see above). Run the command again to redo it.")
+    STAMP.write_text(digest)
+
+
+def call(module, *args, **kwargs):
+    """Run a module with the Python of .venv, at the repository root; return its exit code."""
+    env = {**os.environ, "JUPYTER_PREFER_ENV_PATH": "1"}  # the kernel of .venv, not one of the user's
+    return subprocess.call([PYTHON, "-m", module, *args], cwd=ROOT, env=env, **kwargs)
+
+
+def choose(suffix, names):
+    """The notebooks/*suffix whose file name contains one of the names (all if there are no names)."""
+    found = sorted(p for p in NOTEBOOKS.glob("*" + suffix) if not names or any(n in p.name for n in names))
+    if names and not found:
+        sys.exit("run.py: no notebook is called like " + ", ".join(names))
+    return found
+
+
+def execute(path, *where):
+    """Execute one notebook, print its time, return the exit code."""
+    start = time.perf_counter()
+    failed = call("nbconvert", "--to", "notebook", "--execute", "--log-level=ERROR", *where,
+                  "--ExecutePreprocessor.timeout=600", "--ExecutePreprocessor.store_widget_state=False", path)
+    print(f"{'FAILED' if failed else 'ok':6}  {time.perf_counter() - start:6.1f} s  {path.name}", flush=True)
+    return failed
+
+
+def notebooks(names):
+    BUILD.mkdir(parents=True, exist_ok=True)
+    chosen = choose(".ipynb", names)
+    failed = sum(execute(path, "--output-dir", BUILD) != 0 for path in chosen)
+    print(f"{len(chosen) - failed} of {len(chosen)} notebooks executed into {BUILD.relative_to(ROOT)}")
+    return failed > 0
+
+
+def lab(options):
+    where = ["--ServerApp.ip=127.0.0.1", f"--ServerApp.root_dir={ROOT}", "--LabApp.default_url=/lab/tree/notebooks"]
+    return call("jupyterlab", *where, *options)
+
+
+def test(options):
+    nbval = ["--nbval-lax", "--nbval-current-env", "--nbval-cell-timeout", "300", "-n", "2", "--dist", "loadfile"]
+    rules = "tests/test_notebooks.py"
+    results = {"unit tests": call("pytest", "tests", f"--ignore={rules}", *options)}
+    if choose(".ipynb", []):
+        results["notebooks"] = call("pytest", *nbval, "--durations=10", "notebooks")
+    else:
+        print("There are no notebooks yet: none to test.", flush=True)
+    results["notebook rules"] = call("pytest", rules)
+    for name, failed in results.items():
+        print(f"{'FAILED' if failed else 'ok':6}  {name}")
+    return any(results.values())
+
+
+def sync(names):
+    failed = 0
+    for text in choose(".md", names):
+        path = text.with_suffix(".ipynb")
+        if call("jupytext", "--quiet", "--to", "ipynb", "--update", "--output", path, text):
+            failed += 1
+            continue
+        failed += execute(path, "--inplace") != 0
+        tidy(path)
+    return failed > 0
+
+
+def tidy(path):
+    """Remove from an .ipynb what differs from run to run: widgets, versions, timings, random cell ids."""
+    nb = json.loads(path.read_text("utf-8"))
+    nb["metadata"] = METADATA
+    seen = []
+    for cell in nb["cells"]:
+        seen.append("".join(cell["source"]))
+        cell["id"] = hashlib.sha256(f"{seen.count(seen[-1])} {seen[-1]}".encode()).hexdigest()[:12]
+        cell["metadata"] = {"tags": cell["metadata"]["tags"]} if cell["metadata"].get("tags") else {}
+        if "outputs" in cell:
+            cell["outputs"] = [out for out in cell["outputs"] if WIDGET not in out.get("data", {})]
+            for out in cell["outputs"]:
+                out.update({"metadata": {}} if "metadata" in out else {})
+    path.write_text(json.dumps(nb, indent=1, ensure_ascii=False, sort_keys=True) + "\n", "utf-8", newline="\n")
+
+
+def main(argv):
+    commands = {"notebooks": notebooks, "lab": lab, "test": test, "sync": sync}
+    if sys.version_info < (3, 11):  # noqa: UP036 - this file is read by whatever Python the user has
+        have = ".".join(map(str, sys.version_info[:2]))
+        return f"run.py: rbmkit needs Python 3.11 or newer; this is {have} ({sys.executable})"
+    if not argv or argv[0] not in commands:
+        print(__doc__.strip())
+        return 0 if not argv or argv[0] in ("-h", "--help", "help") else 2
+    set_up()
+    return int(commands[argv[0]](argv[1:]))
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main(sys.argv[1:]))
+    except KeyboardInterrupt:
+        sys.exit(130)

@@ -1,0 +1,287 @@
+"""Rules for the notebooks, and tests that each rule catches what it should.
+
+Every rule is a function that returns a list of problems, one sentence each; an empty list is a pass.
+"""
+
+import json
+import re
+from pathlib import Path
+from statistics import median
+
+import jupytext
+import nbformat
+import pytest
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
+
+import run
+
+PAIRS = sorted({path.with_suffix("") for suffix in ("*.ipynb", "*.md") for path in run.NOTEBOOKS.glob(suffix)})
+EQUATION = re.compile(r"\\tag\*?\{([^}]*)\}")
+MENTION = re.compile(r"\bEqs?\.[\s~]*((?:\([\w.']+\)(?:\s|,|and|or|to|-|–|—)*)+)")
+PAPER = re.compile(r"P\d+[a-z]?")
+MAGIC = re.compile(r"^\s*(%{1,2}[A-Za-z]|!)", re.MULTILINE)
+MACHINE_PATH = re.compile(r"/(work|root|tmp)/")
+MEGABYTE = 1_000_000
+
+
+# ---------------------------------------------------------------------------------------------------------- rules
+
+
+def code_cells(nb):
+    return [cell for cell in nb.cells if cell.cell_type == "code"]
+
+
+def n_lines(cell):
+    return len(cell.source.strip().splitlines())
+
+
+def tags(cell):
+    return sorted(cell.metadata.get("tags", []))
+
+
+def pair_problems(stem: Path) -> list[str]:
+    """Both files exist and hold the same cells: type, source and tags."""
+    ipynb, md = stem.with_suffix(".ipynb"), stem.with_suffix(".md")
+    missing = [f"{path.name} is missing: run `python run.py sync`" for path in (ipynb, md) if not path.exists()]
+    if missing:
+        return missing
+    cells = [[(c.cell_type, c.source.strip(), tags(c)) for c in jupytext.read(path).cells] for path in (ipynb, md)]
+    if len(cells[0]) != len(cells[1]):
+        return [f"{ipynb.name} has {len(cells[0])} cells, {md.name} has {len(cells[1])}: run `python run.py sync`"]
+    different = [i for i, (left, right) in enumerate(zip(*cells, strict=True)) if left != right]
+    return [f"cell {i} differs between {ipynb.name} and {md.name}: run `python run.py sync`" for i in different]
+
+
+def header_problems(md_text: str) -> list[str]:
+    """The .md says which format it has, and nothing about kernels and versions."""
+    header = md_text.split("---")[1] if md_text.startswith("---") else ""
+    problems = [] if "format_name: myst" in header else ["the .md header lacks `format_name: myst`"]
+    return problems + [f"the .md header has `{word}`" for word in ("kernelspec", "version") if word in header]
+
+
+def execution_problems(nb) -> list[str]:
+    """Every code cell ran, in order, without an error that is not announced by a tag."""
+    problems = []
+    for count, cell in enumerate(code_cells(nb), start=1):
+        if cell.execution_count != count:
+            problems.append(f"code cell {count} was not executed in order (its count is {cell.execution_count})")
+        failed = any(out.output_type == "error" for out in cell.outputs)
+        if failed and "raises-exception" not in tags(cell):
+            problems.append(f"code cell {count} shows an error and has no tag raises-exception")
+    return problems
+
+
+def length_problems(nb) -> list[str]:
+    """Set-up cell (the first) at most 12 lines, any cell at most 30, the median at most 6."""
+    lengths = [n_lines(cell) for cell in code_cells(nb)]
+    if not lengths:
+        return ["there are no code cells"]
+    problems = [f"code cell {i} has {n} lines, over 30" for i, n in enumerate(lengths, start=1) if n > 30]
+    if lengths[0] > 12:
+        problems.append(f"the set-up cell has {lengths[0]} lines, over 12")
+    if median(lengths) > 6:
+        problems.append(f"the median code cell has {median(lengths)} lines, over 6")
+    return problems
+
+
+def magic_problems(nb) -> list[str]:
+    """An unknown magic hides a broken cell from the test run, so they stay in the set-up cell."""
+    late = enumerate(code_cells(nb)[1:], start=2)
+    return [f"code cell {i} has a magic or shell line" for i, cell in late if MAGIC.search(cell.source)]
+
+
+def noise_problems(nb) -> list[str]:
+    """No widget state, tool versions or timings in the metadata, no machine paths in text or outputs."""
+    problems = [] if nb.metadata == run.METADATA else ["the notebook metadata is not the plain one of run.py"]
+    for i, cell in enumerate(nb.cells):
+        if set(cell.metadata) - {"tags"}:
+            problems.append(f"cell {i} has metadata other than tags")
+        visible = [cell.source]
+        for out in cell.get("outputs", []):
+            data = {mime: text for mime, text in out.get("data", {}).items() if mime not in ("image/png", "image/jpeg")}
+            if run.WIDGET in data:
+                problems.append(f"cell {i} has a widget view, dead without its kernel")
+            visible.append(json.dumps([data, out.get("text"), out.get("evalue"), out.get("traceback")]))
+        if MACHINE_PATH.search("\n".join(visible)):
+            problems.append(f"cell {i} shows a path of the machine that ran it")
+    return problems
+
+
+def size_problems(path: Path) -> list[str]:
+    size = path.stat().st_size
+    return [] if size < 3 * MEGABYTE else [f"{path.name} has {size / MEGABYTE:.1f} MB, over 3"]
+
+
+def markdown(nb):
+    return "\n\n".join(cell.source for cell in nb.cells if cell.cell_type == "markdown")
+
+
+def equation_problems(nb, earlier=()) -> list[str]:
+    """Tags are unique; each "Eq. (X)" is a tag here or in an earlier notebook, or P<number>, an equation of the paper."""
+    own = EQUATION.findall(markdown(nb))
+    known = {*own, *(tag for other in earlier for tag in EQUATION.findall(markdown(other)))}
+    mentions = [tag for group in MENTION.findall(markdown(nb)) for tag in re.findall(r"\(([^)]*)\)", group)]
+    problems = [f"tag {tag} appears {own.count(tag)} times" for tag in sorted(set(own)) if own.count(tag) > 1]
+    lost = sorted({tag for tag in mentions if tag not in known and not PAPER.fullmatch(tag)})
+    return problems + [f"Eq. ({tag}) is mentioned and has no tag" for tag in lost]
+
+
+# ------------------------------------------------------------------------------------------ the notebooks that exist
+
+
+def read(stem):
+    return nbformat.read(stem.with_suffix(".ipynb"), as_version=4)
+
+
+@pytest.fixture(params=PAIRS, ids=lambda stem: stem.name)
+def stem(request):
+    return request.param
+
+
+def test_pair_in_sync(stem):
+    assert pair_problems(stem) == []
+
+
+def test_header(stem):
+    assert header_problems(stem.with_suffix(".md").read_text("utf-8")) == []
+
+
+@pytest.mark.parametrize("rule", [execution_problems, length_problems, magic_problems, noise_problems])
+def test_rule(stem, rule):
+    assert rule(read(stem)) == []
+
+
+def test_size(stem):
+    assert size_problems(stem.with_suffix(".ipynb")) == []
+
+
+def test_equations(stem):
+    assert equation_problems(read(stem), [read(other) for other in PAIRS[: PAIRS.index(stem)]]) == []
+
+
+# ------------------------------------------------------------------------------- each rule catches a made-up problem
+
+
+def code(source="x = 1", count=1, **kwargs):
+    return new_code_cell(source, execution_count=count, **kwargs)
+
+
+def notebook(*cells):
+    return new_notebook(cells=list(cells), metadata=run.METADATA)
+
+
+def text(*paragraphs):
+    return notebook(*map(new_markdown_cell, paragraphs))
+
+
+@pytest.fixture
+def pair(tmp_path):
+    """A good pair, as run.py would write it."""
+    nb = notebook(new_markdown_cell("# Title"), new_markdown_cell("$$E \\tag{1.1}$$"), code("x = 1\nx"), code("x", 2))
+    nbformat.write(nb, tmp_path / "01_a.ipynb")
+    jupytext.write(nb, tmp_path / "01_a.md", fmt="md:myst")
+    return tmp_path / "01_a"
+
+
+def test_good_pair_passes(pair):
+    assert pair_problems(pair) == []
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "problem"),
+    [
+        ("x = 1", "x = 2", "cell 2 differs"),
+        ("# Title", "# Other title", "cell 0 differs"),
+        ("x = 1", ":tags: [hide-input]\n\nx = 1", "cell 2 differs"),
+        ("+++", "", "has 4 cells"),
+    ],
+    ids=["source", "text", "tags", "number of cells"],
+)
+def test_pair_difference_is_found(pair, old, new, problem):
+    md = pair.with_suffix(".md")
+    assert old in md.read_text("utf-8")
+    md.write_text(md.read_text("utf-8").replace(old, new), "utf-8")
+    assert [problem in found for found in pair_problems(pair)] == [True]
+
+
+@pytest.mark.parametrize("suffix", [".md", ".ipynb"])
+def test_missing_half_is_found(pair, suffix):
+    pair.with_suffix(suffix).unlink()
+    assert pair_problems(pair) == [f"01_a{suffix} is missing: run `python run.py sync`"]
+
+
+def test_header_rule():
+    good = "---\njupytext:\n  text_representation:\n    extension: .md\n    format_name: myst\n---\n\n# version\n"
+    assert header_problems(good) == []
+    assert header_problems(good.replace("myst", "myst\n    jupytext_version: 1.0")) == ["the .md header has `version`"]
+    assert len(header_problems("# Title")) == 1
+
+
+def test_execution_rule():
+    error = [new_output("error", ename="ValueError", evalue="", traceback=[])]
+    assert execution_problems(notebook(code(), code(count=2))) == []
+    assert execution_problems(notebook(code(outputs=error, metadata={"tags": ["raises-exception"]}))) == []
+    assert len(execution_problems(notebook(code(outputs=error)))) == 1
+    assert len(execution_problems(notebook(code(count=None)))) == 1
+    assert len(execution_problems(notebook(code(count=2), code(count=1)))) == 2
+
+
+def test_length_rule():
+    short = [code() for _ in range(5)]
+    assert length_problems(notebook(code("x\n" * 12), *short, code("x\n" * 30))) == []
+    assert length_problems(notebook(code("x\n" * 13), *short)) == ["the set-up cell has 13 lines, over 12"]
+    assert length_problems(notebook(*short, code("x\n" * 31))) == ["code cell 6 has 31 lines, over 30"]
+    assert len(length_problems(notebook(code("x\n" * 7)))) == 1
+    assert length_problems(notebook()) == ["there are no code cells"]
+
+
+def test_magic_rule():
+    assert magic_problems(notebook(code("%matplotlib inline"), code("y = 5 % x"))) == []
+    for line in ("%timeit x", "%%time\nx", "  !ls"):
+        assert magic_problems(notebook(code(), code(line))) == ["code cell 2 has a magic or shell line"]
+
+
+def test_noise_rule():
+    path = "/".join(["", "root", "x.py"])
+    stream = new_output("stream", name="stderr", text=f"{path}: warning")
+    picture = new_output("display_data", data={"image/png": path})
+    widget = new_output("display_data", data={run.WIDGET: {"model_id": "1"}})
+    assert noise_problems(notebook(code(outputs=[picture]))) == []
+    assert noise_problems(notebook(code(outputs=[stream]))) == ["cell 0 shows a path of the machine that ran it"]
+    assert noise_problems(notebook(code(path))) == ["cell 0 shows a path of the machine that ran it"]
+    assert len(noise_problems(notebook(code(outputs=[widget])))) == 1
+    assert len(noise_problems(notebook(code(metadata={"execution": {}})))) == 1
+    assert len(noise_problems(new_notebook(metadata={**run.METADATA, "widgets": {}}))) == 1
+
+
+def test_size_rule(tmp_path):
+    (tmp_path / "a.ipynb").write_bytes(b" " * (3 * MEGABYTE - 1))
+    assert size_problems(tmp_path / "a.ipynb") == []
+    (tmp_path / "a.ipynb").write_bytes(b" " * 3 * MEGABYTE)
+    assert size_problems(tmp_path / "a.ipynb") == ["a.ipynb has 3.0 MB, over 3"]
+
+
+def test_equation_rule():
+    first = text(r"$$a \tag{1.1}$$ $$b \tag{P14}$$", "By Eq. (1.1), Eq. (P14) and Eqs. (P27d) and (P29).")
+    assert equation_problems(first) == []
+    assert equation_problems(text("Eq. (1.1)"), [first]) == []
+    assert equation_problems(text("Eq. (1.1)")) == ["Eq. (1.1) is mentioned and has no tag"]
+    assert equation_problems(text("Eqs. (P1), (2.1)-(2.3)"))[1] == "Eq. (2.3) is mentioned and has no tag"
+    assert equation_problems(text("Eq. (14)")) == ["Eq. (14) is mentioned and has no tag"]
+    assert equation_problems(text(r"\tag{1.1}", r"\tag{1.1}")) == ["tag 1.1 appears 2 times"]
+
+
+def test_tidy_makes_a_run_pass_the_noise_rule(tmp_path):
+    widget = new_output("display_data", data={run.WIDGET: {"model_id": "1"}})
+    kept = new_output("stream", name="stdout", text="1\n")
+    first = code(outputs=[widget, kept], metadata={"execution": {}, "tags": ["a"]})
+    noisy = notebook(first, code(count=2), code("y", 3))
+    noisy.metadata["widgets"] = {"state": {}}
+    nbformat.write(noisy, tmp_path / "a.ipynb")
+    run.tidy(tmp_path / "a.ipynb")
+    tidied = nbformat.read(tmp_path / "a.ipynb", as_version=4)
+    nbformat.validate(tidied)
+    assert noise_problems(tidied) == []
+    assert tidied.cells[0].outputs == [kept]
+    assert tags(tidied.cells[0]) == ["a"]
+    assert len({cell.id for cell in tidied.cells}) == 3

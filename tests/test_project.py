@@ -1,0 +1,202 @@
+"""The files around the code agree: dependencies, pins, commands, addresses; run.py sets up what it should."""
+
+import re
+import shutil
+import subprocess
+import sys
+import tomllib
+from types import SimpleNamespace
+
+import pytest
+import yaml
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+import run
+
+PYPROJECT = tomllib.loads((run.ROOT / "pyproject.toml").read_text("utf-8"))
+ENVIRONMENT = yaml.safe_load((run.ROOT / "environment.yml").read_text("utf-8"))
+README = (run.ROOT / "README.md").read_text("utf-8")
+CONDA_NAMES = {"matplotlib-base": "matplotlib"}  # conda-forge name -> PyPI name, where they differ
+
+
+def dependencies(*extras):
+    """Canonical name -> version specifier, of the package and the given extras."""
+    project = PYPROJECT["project"]
+    lines = project["dependencies"] + [line for extra in extras for line in project["optional-dependencies"][extra]]
+    return {canonicalize_name(r.name): r.specifier for r in map(Requirement, lines)}
+
+
+def tracked_files():
+    git = ["git", "-c", "safe.directory=*", "ls-files", "-z"]
+    listing = shutil.which("git") and subprocess.run(git, cwd=run.ROOT, capture_output=True, check=False)
+    if not listing or listing.returncode:
+        pytest.skip("not a git checkout")
+    paths = [run.ROOT / name for name in listing.stdout.decode().split("\0") if name]
+    return [path for path in paths if path.is_file()]
+
+
+# ----------------------------------------------------------------------------------------------------- dependencies
+
+
+def test_environment_has_the_dependencies_of_pyproject():
+    conda = [Requirement(line) for line in ENVIRONMENT["dependencies"] if isinstance(line, str)]
+    found = {CONDA_NAMES.get(r.name, canonicalize_name(r.name)): r.specifier for r in conda}
+    assert str(found.pop("python")) == PYPROJECT["project"]["requires-python"]
+    assert str(found.pop("pip")) == ""
+    assert found == dependencies("notebooks", "test")
+
+
+def test_environment_takes_only_the_package_from_pip():
+    assert [entry for entry in ENVIRONMENT["dependencies"] if not isinstance(entry, str)] == [{"pip": ["-e ."]}]
+    assert ENVIRONMENT["channels"] == ["conda-forge"]
+
+
+def test_constraints_are_exact_pins_without_hosts():
+    lines = (run.ROOT / "constraints.txt").read_text("utf-8").splitlines()
+    pin = re.compile(r"[a-z0-9-]+==[0-9][\w.]*( ; [^:@/]+)?")
+    assert [line for line in lines if not pin.fullmatch(line)] == []
+
+
+def test_constraints_pin_every_direct_dependency_within_its_bounds():
+    lines = (run.ROOT / "constraints.txt").read_text("utf-8").splitlines()
+    pins = [(canonicalize_name(r.name), next(iter(r.specifier)).version) for r in map(Requirement, lines)]
+    for name, bounds in dependencies(*PYPROJECT["project"]["optional-dependencies"]).items():
+        versions = [version for pinned, version in pins if pinned == name]
+        assert versions, f"{name} has no pin: remake constraints.txt"
+        assert all(version in bounds for version in versions), f"{name} is pinned outside {bounds}"
+
+
+def test_no_torch():
+    assert not {"torch", "rbms"} & set(dependencies(*PYPROJECT["project"]["optional-dependencies"]))
+
+
+# --------------------------------------------------------------------------------------------- commands and addresses
+
+
+def test_ci_calls_the_test_command_of_the_readme():
+    script = run.ROOT / ".ci" / "run"
+    commands = [line for line in script.read_text("utf-8").splitlines() if line and not line.startswith("#")]
+    assert commands[0] == "set -euo pipefail"
+    assert commands[-1] == "python3 run.py test"
+    assert re.search(r"^python3 run\.py test\b", README, re.MULTILINE)
+
+
+@pytest.mark.parametrize("command", ["notebooks", "lab", "test", "sync"])
+def test_commands_are_in_the_readme_and_the_help(command):
+    assert f"run.py {command}" in README
+    assert f"run.py {command}" in run.__doc__
+
+
+def test_readme_clones_the_address_of_pyproject():
+    address = PYPROJECT["project"]["urls"]["Repository"]
+    assert re.findall(r"git clone (\S+)", README)
+    assert set(re.findall(r"git clone (\S+)", README)) == {address}
+
+
+def test_readme_spells_out_the_options_of_the_notebook_tests():
+    source = (run.ROOT / "run.py").read_text("utf-8")
+    options = re.findall(r'"([^"]+)"', re.search(r"nbval = \[(.*)\]", source)[1])
+    assert "pytest " + " ".join(options) + " notebooks" in README
+
+
+def test_no_machine_paths_or_lock_files():
+    machine_path = re.compile(rb"(?<![\w.*/-])/(" + rb"|".join([rb"work", rb"root", rb"tmp"]) + rb")/")
+    paths = [p for p in tracked_files() if p.suffix != ".ipynb" and b"\0" not in p.read_bytes()]
+    assert [p.name for p in paths if machine_path.search(p.read_bytes())] == []
+    assert [p.name for p in paths if p.name == "uv.lock" or re.fullmatch(r"pylock\..*toml", p.name)] == []
+
+
+def test_ruff():
+    result = subprocess.run([sys.executable, "-m", "ruff", "check", "."], cwd=run.ROOT, capture_output=True, text=True)
+    assert result.returncode == 0, result.stdout + result.stderr
+
+
+# ------------------------------------------------------------------------------------------------------------ run.py
+
+
+@pytest.fixture
+def project(tmp_path, monkeypatch):
+    """run.py moved to an empty folder, with the calls it makes recorded and answered with success."""
+    (tmp_path / "pyproject.toml").write_text("")
+    (tmp_path / "constraints.txt").write_text("")
+    paths = {"ROOT": tmp_path, "VENV": tmp_path, "PYTHON": tmp_path / "python", "STAMP": tmp_path / "stamp"}
+    for name, path in {**paths, "NOTEBOOKS": tmp_path / "notebooks"}.items():
+        monkeypatch.setattr(run, name, path)
+    log = SimpleNamespace(commands=[], fail=None)
+
+    def answer(command, **kwargs):
+        words = [str(word) for word in command[1:]]
+        log.commands.append(words)
+        if "venv" in words:
+            run.PYTHON.touch()
+        return int(log.fail is not None and log.fail in words)
+
+    monkeypatch.setattr(run.subprocess, "call", answer)
+    return log
+
+
+def installs(log):
+    return sum("install" in words for words in log.commands)
+
+
+def test_set_up_installs_once(project):
+    run.set_up()
+    run.set_up()
+    assert installs(project) == 1
+    assert ["-e", ".[notebooks,test]", "-c", "constraints.txt"] == project.commands[-1][-4:]
+
+
+@pytest.mark.parametrize("name", ["pyproject.toml", "constraints.txt"])
+def test_set_up_installs_again_after_a_change(project, name):
+    run.set_up()
+    (run.ROOT / name).write_text("changed")
+    run.set_up()
+    assert installs(project) == 2
+
+
+def test_set_up_redoes_a_failed_install(project):
+    run.set_up()
+    (run.ROOT / "constraints.txt").write_text("changed")
+    project.fail = "install"
+    with pytest.raises(SystemExit, match="installation failed"):
+        run.set_up()
+    (run.ROOT / "constraints.txt").write_text("")  # back to what was installed before the failure
+    project.fail = None
+    run.set_up()
+    assert installs(project) == 3
+
+
+def test_old_python_is_refused(project, monkeypatch):
+    monkeypatch.setattr(run.sys, "version_info", (3, 10, 2))
+    assert "needs Python 3.11 or newer; this is 3.10" in run.main(["test"])
+    assert project.commands == []
+
+
+@pytest.mark.parametrize(("argv", "code"), [([], 0), (["--help"], 0), (["tset"], 2)])
+def test_help(project, capsys, argv, code):
+    assert run.main(argv) == code
+    assert "python run.py notebooks" in capsys.readouterr().out
+    assert project.commands == []
+
+
+def test_test_without_notebooks_passes_its_options_on(project, capsys):
+    assert run.main(["test", "-k", "rbm"]) == 0
+    assert "no notebooks yet" in capsys.readouterr().out
+    unit, rules = (words for words in project.commands if "pytest" in words)
+    assert unit[-2:] == ["-k", "rbm"]
+    assert rules == ["-m", "pytest", "tests/test_notebooks.py"]
+
+
+@pytest.mark.parametrize("fail", [None, "tests", "notebooks", "tests/test_notebooks.py"])
+def test_test_fails_when_any_step_fails(project, fail):
+    run.NOTEBOOKS.mkdir()
+    (run.NOTEBOOKS / "01_a.ipynb").touch()
+    project.fail = fail
+    assert run.main(["test"]) == (0 if fail is None else 1)
+    assert sum("pytest" in words for words in project.commands) == 3
+
+
+def test_unknown_notebook_is_named(project):
+    with pytest.raises(SystemExit, match="no notebook is called like 99"):
+        run.choose(".ipynb", ["99"])
