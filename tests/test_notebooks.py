@@ -117,7 +117,7 @@ def markdown(nb):
 
 
 def equation_problems(nb, earlier=()) -> list[str]:
-    """Tags are unique; each "Eq. (X)" is a tag here or in an earlier notebook, or P<number>, an equation of the paper."""
+    """Tags are unique; "Eq. (X)" is a tag here or in an earlier notebook, or P<number>, an equation of the paper."""
     own = EQUATION.findall(markdown(nb))
     known = {*own, *(tag for other in earlier for tag in EQUATION.findall(markdown(other)))}
     mentions = [tag for group in MENTION.findall(markdown(nb)) for tag in re.findall(r"\(([^)]*)\)", group)]
