@@ -66,7 +66,7 @@ def execute(path, *where):
     """Execute one notebook, print its time, return the exit code."""
     start = time.perf_counter()
     failed = call("nbconvert", "--to", "notebook", "--execute", "--log-level=ERROR", *where,
-                  "--ExecutePreprocessor.timeout=600", "--ExecutePreprocessor.store_widget_state=False", path)
+                  "--ExecutePreprocessor.timeout=600", path)
     print(f"{'FAILED' if failed else 'ok':6}  {time.perf_counter() - start:6.1f} s  {path.name}", flush=True)
     return failed
 
