@@ -66,7 +66,7 @@ def execute(path, *where):
     """Execute one notebook, print its time, return the exit code."""
     start = time.perf_counter()
     failed = call("nbconvert", "--to", "notebook", "--execute", "--log-level=ERROR", *where,
-                  "--ExecutePreprocessor.timeout=600", path)
+                  "--ExecutePreprocessor.timeout=600", "--KernelManager.transport_encryption=auto", path)
     print(f"{'FAILED' if failed else 'ok':6}  {time.perf_counter() - start:6.1f} s  {path.name}", flush=True)
     return failed
 
@@ -111,7 +111,7 @@ def sync(names):
 
 
 def tidy(path):
-    """Remove from an .ipynb what differs from run to run: widgets, versions, timings, random cell ids."""
+    """Remove from an .ipynb what differs from run to run: widgets, versions, timings, random cell ids, this folder."""
     nb = json.loads(path.read_text("utf-8"))
     nb["metadata"] = METADATA
     seen = []
@@ -123,7 +123,8 @@ def tidy(path):
             cell["outputs"] = [out for out in cell["outputs"] if WIDGET not in out.get("data", {})]
             for out in cell["outputs"]:
                 out.update({"metadata": {}} if "metadata" in out else {})
-    path.write_text(json.dumps(nb, indent=1, ensure_ascii=False, sort_keys=True) + "\n", "utf-8", newline="\n")
+    plain = json.dumps(nb, indent=1, ensure_ascii=False, sort_keys=True).replace(f"{ROOT}{os.sep}", "")
+    path.write_text(plain + "\n", "utf-8", newline="\n")
 
 
 def main(argv):

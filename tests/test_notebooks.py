@@ -273,8 +273,9 @@ def test_equation_rule():
 
 def test_tidy_makes_a_run_pass_the_noise_rule(tmp_path):
     widget = new_output("display_data", data={run.WIDGET: {"model_id": "1"}})
-    kept = new_output("stream", name="stdout", text="1\n")
-    first = code(outputs=[widget, kept], metadata={"execution": {}, "tags": ["a"]})
+    kept = new_output("stream", name="stdout", text="rbmkit/model.py\n")
+    long = new_output("stream", name="stdout", text=f"{run.ROOT}/{kept.text}")
+    first = code(outputs=[widget, long], metadata={"execution": {}, "tags": ["a"]})
     noisy = notebook(first, code(count=2), code("y", 3))
     noisy.metadata["widgets"] = {"state": {}}
     nbformat.write(noisy, tmp_path / "a.ipynb")
