@@ -3,6 +3,19 @@
 Flat, one module per idea: a reader who knows a notebook knows its module.
 """
 
+from rbmkit.data import bars_and_stripes, curie_weiss, curie_weiss_log_z, mnist, planted
+from rbmkit.interop import from_rbms_hdf5, from_sklearn, to_rbms_hdf5, to_sklearn
 from rbmkit.model import RBM
 
-__all__ = ["RBM"]
+__all__ = [
+    "RBM",
+    "bars_and_stripes",
+    "curie_weiss",
+    "curie_weiss_log_z",
+    "from_rbms_hdf5",
+    "from_sklearn",
+    "mnist",
+    "planted",
+    "to_rbms_hdf5",
+    "to_sklearn",
+]

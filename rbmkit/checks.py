@@ -12,12 +12,17 @@ import os
 import uuid
 import zipfile
 import zlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 
-_UNREADABLE = (zipfile.BadZipFile, zlib.error, EOFError, KeyError, ValueError, NotImplementedError, RuntimeError)
+# What zipfile and numpy raise on a damaged or foreign file, found by truncating one everywhere and flipping its bits.
+_UNREADABLE = (
+    *(zipfile.BadZipFile, zlib.error, OSError, EOFError, LookupError, ValueError, TypeError, RuntimeError),
+    *(MemoryError, OverflowError, SyntaxError),  # a damaged header can ask for an absurd shape
+)
 
 
 # ---------------------------------------------------------------- numbers
@@ -138,29 +143,38 @@ def real_array(x: np.ndarray, shape: tuple[int | None, ...], name: str) -> np.nd
 
 
 # ---------------------------------------------------------------- files
-def write_npz(path: str | os.PathLike, *, kind: str, **arrays: np.ndarray) -> None:
-    """Write `arrays` and the marker ``format = kind`` to a compressed npz file: no pickle, all or nothing.
+@contextmanager
+def replacing(path: str | os.PathLike) -> Iterator[Path]:
+    """All or nothing: yields a new name in the folder of `path`; what is written there becomes `path` at the end.
 
-    The bytes go to a temporary file in the same folder, which replaces `path` only once it is safely on disk. Time
-    stamps inside are fixed, so the same arrays give the same file.
+    If the block fails, the new file is removed and an older file at `path` stays as it was.
     """
     path = Path(path)
     if not path.parent.is_dir():
         raise FileNotFoundError(f"cannot write {path}: the folder {path.parent} does not exist")
+    if path.is_dir():
+        raise IsADirectoryError(f"cannot write {path}: it is a folder; give the name of a file")
     partial = path.with_name(f".{path.name}.{uuid.uuid4().hex}.part")
     try:
-        with open(partial, "xb") as file:
-            with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
-                for name, array in {"format": np.array(kind), **arrays}.items():
-                    entry = zipfile.ZipInfo(f"{name}.npy", date_time=(1980, 1, 1, 0, 0, 0))
-                    entry.compress_type, entry.create_system, entry.external_attr = zipfile.ZIP_DEFLATED, 3, 0o644 << 16
-                    with archive.open(entry, "w", force_zip64=True) as member:
-                        np.lib.format.write_array(member, np.asanyarray(array), allow_pickle=False)
-            file.flush()
+        yield partial
+        with open(partial, "rb+") as file:
             os.fsync(file.fileno())
         os.replace(partial, path)
     finally:
         partial.unlink(missing_ok=True)
+
+
+def write_npz(path: str | os.PathLike, *, kind: str, **arrays: np.ndarray) -> None:
+    """Write `arrays` and the marker ``format = kind`` to a compressed npz file: no pickle, all or nothing.
+
+    Time stamps and permissions inside are fixed, so the same arrays give the same bytes.
+    """
+    with replacing(path) as partial, zipfile.ZipFile(partial, "x") as archive:
+        for name, array in {"format": np.array(kind), **arrays}.items():
+            entry = zipfile.ZipInfo(f"{name}.npy", date_time=(1980, 1, 1, 0, 0, 0))
+            entry.compress_type, entry.create_system, entry.external_attr = zipfile.ZIP_DEFLATED, 3, 0o644 << 16
+            with archive.open(entry, "w", force_zip64=True) as member:
+                np.lib.format.write_array(member, np.asanyarray(array), allow_pickle=False)
 
 
 def read_npz(path: str | os.PathLike, keys: Iterable[str], *, kind: str) -> dict[str, np.ndarray]:
@@ -178,11 +192,17 @@ def read_npz(path: str | os.PathLike, keys: Iterable[str], *, kind: str) -> dict
         raise FileNotFoundError(f"no such file: {path}")
     with open(path, "rb") as file:
         try:
+            if not zipfile.is_zipfile(file):
+                raise zipfile.BadZipFile("not a complete zip archive")
+            file.seek(0)
+            if not zipfile.is_zipfile(file):
+                raise zipfile.BadZipFile("not a complete zip archive")
+            file.seek(0)
             with np.load(file, allow_pickle=False) as archive:
                 arrays = {name: archive[name] for name in archive.files}
-        except (*_UNREADABLE, AttributeError, TypeError) as error:
+        except _UNREADABLE as error:
             raise ValueError(
-                f"{path} cannot be read as {kind}: not an npz file, truncated or corrupt ({error}); write or fetch it again"
+                f"{path} cannot be read as {kind}: truncated, corrupt or foreign ({error}); write or fetch it again"
             ) from error
     found = arrays.pop("format", None)
     if not (isinstance(found, np.ndarray) and found.shape == () and found.item() == kind):

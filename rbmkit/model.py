@@ -141,7 +141,7 @@ class RBM:
         return _mean(checks.binary(v, self.N, "v"), self.W, self.b, checks.inverse_temperature(beta))
 
     def visible_mean(self, h: np.ndarray, beta: float = 1.0) -> np.ndarray:
-        """Conditional means <v_i | h> = p(v_i = 1 | h) = sigma(beta (a_i + sum_j W_ij h_j)), Eq. (11) for the visible layer.
+        """Conditional means <v_i | h> = p(v_i = 1 | h) = sigma(beta (a_i + sum_j W_ij h_j)), Eq. (11).
 
         Parameters
         ----------
@@ -176,9 +176,9 @@ class RBM:
         rng : int or Generator
             Seed or random generator.
         pixel_means : (N,) array, optional
-            Mean of each visible unit over the data, in [0, 1]. If given, a_i = logit(mean_i): without couplings the model
-            then has the right means. Means are first clipped to [1e-4, 1 - 1e-4], because a pixel that never changes has
-            an infinite logit.
+            Mean of each visible unit over the data, in [0, 1]. If given, a_i = logit(mean_i): without couplings the
+            model then has the right means. Means are first clipped to [1e-4, 1 - 1e-4], because a pixel that never
+            changes has an infinite logit.
         """
         N, M = checks.positive_int(N, "N"), checks.positive_int(M, "M")
         sigma, rng = checks.nonnegative_float(sigma, "sigma"), checks.as_generator(rng)

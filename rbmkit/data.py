@@ -1,0 +1,238 @@
+"""Data sets: MNIST as the paper uses it, and small models and patterns for which everything is known exactly.
+
+`mnist` reads the bit-packed digits that ship with the project. `bars_and_stripes` is a data set small enough to list.
+`planted` and `curie_weiss` are models rather than data: their singular values, their symmetry and, for Curie-Weiss,
+the partition function at any size are known, so samplers, training and likelihood estimates can be checked on them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from scipy.special import gammaln, logsumexp
+
+from rbmkit import checks
+from rbmkit.model import RBM, softplus
+
+MNIST_KIND = "rbmkit.mnist/1"
+MNIST_KEYS = ("train", "test", "train_labels", "test_labels")
+MNIST_SHA256 = "17df1a8316646e36a0b10ee8c43b27fa66e067bce84a74998079348c90db4acf"
+_PIXELS = 28 * 28
+
+
+# ---------------------------------------------------------------- MNIST
+@dataclass(frozen=True, eq=False)
+class Mnist:
+    """The binarised digits.
+
+    Attributes
+    ----------
+    train, test : (60000, 784) and (10000, 784) uint8 arrays
+        One image per row, 28 x 28 in C order, 1 = ink. Fewer rows if some digits were selected.
+    train_labels, test_labels : (60000,) and (10000,) uint8 arrays
+        The digit, 0 to 9.
+    """
+
+    train: np.ndarray
+    test: np.ndarray
+    train_labels: np.ndarray
+    test_labels: np.ndarray
+
+    def __repr__(self) -> str:
+        return f"Mnist(train={self.train.shape}, test={self.test.shape})"
+
+
+def data_folder() -> Path:
+    """Folder of the data files: the environment variable RBMKIT_DATA if set, else ``data/`` beside the package.
+
+    Raises
+    ------
+    FileNotFoundError
+        There is no such folder, e.g. because the package was installed without its repository.
+    """
+    override = os.environ.get("RBMKIT_DATA")
+    folder = Path(override).expanduser() if override else Path(__file__).resolve().parents[1] / "data"
+    if not folder.is_dir():
+        source = "RBMKIT_DATA names it" if override else "it comes with a clone of the repository (pip install -e .)"
+        raise FileNotFoundError(
+            f"no data folder {folder}: {source}; set RBMKIT_DATA to the folder that holds mnist.npz"
+        )
+    return folder
+
+
+def mnist(*, digits: int | Iterable[int] | None = None) -> Mnist:
+    """The 70,000 MNIST digits, binarised as in the paper: 1 where the grey level is at least 128 of 255.
+
+    Parameters
+    ----------
+    digits : int or several, optional
+        Keep only these digits, in the order of the data set; all by default.
+
+    Returns
+    -------
+    Mnist
+        A fresh copy at each call (55 MB, about 0.1 s).
+
+    Raises
+    ------
+    FileNotFoundError
+        `mnist.npz` is not in the `data_folder`.
+    ValueError
+        The file is corrupt or a foreign one; `digits` is empty or not within 0 to 9.
+    """
+    wanted = None if digits is None else _digits(digits)
+    path = data_folder() / "mnist.npz"
+    if not path.is_file():
+        raise FileNotFoundError(f"no such file: {path}; restore it from the repository or run data/make_mnist.py")
+    packed = checks.read_npz(path, MNIST_KEYS, kind=MNIST_KIND)
+    if mnist_digest(packed) != MNIST_SHA256:
+        raise ValueError(f"{path} is damaged or altered: its SHA-256 is wrong; restore it or run data/make_mnist.py")
+    parts = {}
+    for part in ("train", "test"):
+        images, labels = packed[part], packed[f"{part}_labels"]
+        keep = slice(None) if wanted is None else np.isin(labels, wanted)
+        parts[part] = np.unpackbits(images[keep], axis=1, count=_PIXELS)
+        parts[f"{part}_labels"] = labels[keep]
+    return Mnist(**parts)
+
+
+def mnist_digest(packed: dict[str, np.ndarray]) -> str:
+    """SHA-256 over type, shape and bytes of the four packed arrays (independent of how the file was compressed)."""
+    digest = hashlib.sha256()
+    for key in MNIST_KEYS:
+        array = np.ascontiguousarray(packed[key])
+        digest.update(f"{key} {array.dtype.str} {array.shape}\n".encode())
+        digest.update(array.tobytes())
+    return digest.hexdigest()
+
+
+def _digits(digits: int | Iterable[int]) -> list[int]:
+    several = list(digits) if isinstance(digits, Iterable) else [digits]
+    wanted = [checks.integer(digit, "digits", least=0) for digit in several]
+    if not wanted or max(wanted) > 9:
+        raise ValueError(f"digits must be one or more of 0 to 9, got {several}")
+    return wanted
+
+
+# ---------------------------------------------------------------- patterns
+def bars_and_stripes(side: int) -> np.ndarray:
+    """All distinct bars-and-stripes patterns: images whose rows are each uniform, or whose columns are.
+
+    Parameters
+    ----------
+    side : int
+        Height and width of the images, 1 to 16.
+
+    Returns
+    -------
+    (2^(side + 1) - 2, side^2) uint8 array
+        First the images made of uniform rows, then those of uniform columns; the blank and the full one, which are
+        both, appear once.
+    """
+    side = checks.positive_int(side, "side")
+    if side > 16:
+        raise ValueError(f"side must be at most 16 (there are 2^(side + 1) - 2 patterns), got {side}")
+    lines = (np.arange(2**side)[:, None] >> np.arange(side)[::-1] & 1).astype(np.uint8)
+    rows = np.repeat(lines, side, axis=1)
+    columns = np.tile(lines[1:-1], (1, side))
+    return np.concatenate([rows, columns])
+
+
+# ---------------------------------------------------------------- models
+def planted(
+    N: int,
+    M: int,
+    *,
+    singular_values: np.ndarray,
+    rng: int | np.random.Generator,
+    centred: bool = True,
+) -> RBM:
+    """A model of low rank, W = U diag(lambda) V^T, with the given singular values and random orthonormal modes.
+
+    Parameters
+    ----------
+    N, M : int
+        Numbers of visible and hidden units.
+    singular_values : (r,) array
+        The lambda_i >= 0, r <= min(N, M). A mode alone is critical at lambda = 4 / beta.
+    rng : int or Generator
+        Seed or random generator.
+    centred : bool, optional
+        If true, a_i = -sum_j W_ij / 2 and b_j = -sum_i W_ij / 2. Then, up to a constant, E = -(v - 1/2).W.(h - 1/2):
+        the model is symmetric under (v, h) -> (1 - v, 1 - h) and m = 1/2 solves the mean-field equations. If false,
+        the fields are zero.
+    """
+    N, M, rng = checks.positive_int(N, "N"), checks.positive_int(M, "M"), checks.as_generator(rng)
+    values = checks.real_array(singular_values, (None,), "singular_values")
+    if values.min() < 0 or len(values) > min(N, M):
+        raise ValueError(f"singular_values must be >= 0 and at most min(N, M) = {min(N, M)} many, got {values}")
+    U, V = (np.linalg.qr(rng.normal(size=(n, len(values))))[0] for n in (N, M))
+    return _with_fields((U * values) @ V.T, centred)
+
+
+def curie_weiss(N: int, M: int, *, singular_value: float) -> RBM:
+    """The bipartite Curie-Weiss ferromagnet: equal couplings, and symmetry under (v, h) -> (1 - v, 1 - h).
+
+    W_ij = w = lambda / sqrt(N M) has the one singular value lambda, and E = -w (sum v - N/2)(sum h - M/2) + const
+    depends on nothing but the numbers of active units. With s = sum v - N/2 the marginal is
+    p(v) ~ cosh(beta w s / 2)^M, which for M -> infinity becomes exp(beta^2 lambda^2 s^2 / (8 N)), the Curie-Weiss
+    model of N spins. For large N and M it is critical at lambda = 4 / beta.
+
+    Parameters
+    ----------
+    N, M : int
+        Numbers of visible and hidden units.
+    singular_value : float
+        The lambda >= 0.
+    """
+    N, M = checks.positive_int(N, "N"), checks.positive_int(M, "M")
+    value = checks.nonnegative_float(singular_value, "singular_value")
+    return _with_fields(np.full((N, M), value / np.sqrt(N * M)), centred=True)
+
+
+def curie_weiss_log_weights(rbm: RBM, beta: float = 1.0) -> np.ndarray:
+    """Exact ln of the total weight of all states with k visible units on, for k = 0, ..., N, of a uniform model.
+
+    With W_ij = w, a_i = a, b_j = b the sum over h factorises and the one over v only counts,
+
+        ln z_k = ln binom(N, k) + beta a k + M ln(1 + exp(beta (b + w k))),        ln Z = ln sum_k z_k,
+
+    and p(sum v = k) = z_k / Z. The cost is O(N), at any size.
+
+    Parameters
+    ----------
+    rbm : RBM
+        A model with equal couplings and equal fields in each layer, as made by `curie_weiss`.
+    beta : float, optional
+        Inverse temperature, >= 0.
+
+    Returns
+    -------
+    (N + 1,) float64 array
+
+    Raises
+    ------
+    ValueError
+        The couplings, or the fields of a layer, are not all equal.
+    """
+    beta = checks.inverse_temperature(beta)
+    if any(np.ptp(x) > 1e-12 * np.abs(x).max() for x in (rbm.W, rbm.a, rbm.b)):
+        raise ValueError("rbm must be uniform: all couplings equal, and all fields within a layer")
+    k = np.arange(rbm.N + 1)
+    log_binomial = gammaln(rbm.N + 1) - gammaln(k + 1) - gammaln(rbm.N - k + 1)
+    return log_binomial + beta * rbm.a[0] * k + rbm.M * softplus(beta * (rbm.b[0] + rbm.W[0, 0] * k))
+
+
+def curie_weiss_log_z(rbm: RBM, beta: float = 1.0) -> float:
+    """Exact ln Z of a uniform model, as made by `curie_weiss`: see `curie_weiss_log_weights`."""
+    return float(logsumexp(curie_weiss_log_weights(rbm, beta)))
+
+
+def _with_fields(W: np.ndarray, centred: bool) -> RBM:
+    scale = -0.5 if centred else 0.0
+    return RBM(W=W, a=scale * W.sum(axis=1), b=scale * W.sum(axis=0))

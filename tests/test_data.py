@@ -1,0 +1,296 @@
+"""MNIST as shipped, the script that makes it, and the small exact sets."""
+
+import gzip
+import hashlib
+import importlib.util
+import itertools
+import struct
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from rbmkit import checks, data
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture(scope="module")
+def digits():
+    return data.mnist()
+
+
+@pytest.fixture(scope="module")
+def make_mnist():
+    spec = importlib.util.spec_from_file_location("make_mnist", ROOT / "data" / "make_mnist.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+# ---------------------------------------------------------------- mnist()
+def test_shapes_types_and_values(digits):
+    assert (digits.train.shape, digits.test.shape) == ((60000, 784), (10000, 784))
+    assert (digits.train_labels.shape, digits.test_labels.shape) == ((60000,), (10000,))
+    for array in (digits.train, digits.test, digits.train_labels, digits.test_labels):
+        assert array.dtype == np.uint8
+        assert array.flags.c_contiguous
+    assert digits.train.max() == digits.test.max() == 1
+    assert repr(digits) == "Mnist(train=(60000, 784), test=(10000, 784))"
+
+
+def test_known_facts_about_mnist(digits):
+    """Class sizes as published; the first training image is a 5 drawn upright, its ink at known pixels."""
+    np.testing.assert_array_equal(
+        np.bincount(digits.train_labels), [5923, 6742, 5958, 6131, 5842, 5421, 5918, 6265, 5851, 5949]
+    )
+    np.testing.assert_array_equal(
+        np.bincount(digits.test_labels), [980, 1135, 1032, 1010, 982, 892, 958, 1028, 974, 1009]
+    )
+    np.testing.assert_array_equal(digits.train_labels[:10], [5, 0, 4, 1, 9, 2, 1, 3, 1, 4])
+    first = digits.train[0].reshape(28, 28)
+    assert not first[:5].any()
+    np.testing.assert_array_equal(np.flatnonzero(first[5]), [17, 18, 20, 21, 22])
+    np.testing.assert_array_equal(np.flatnonzero(first[24]), np.arange(4, 11))
+
+
+def test_selection_by_digit(digits):
+    some = data.mnist(digits=(0, 1))
+    np.testing.assert_array_equal(some.train, digits.train[digits.train_labels <= 1])
+    np.testing.assert_array_equal(some.test_labels, digits.test_labels[digits.test_labels <= 1])
+    assert set(data.mnist(digits=np.int64(7)).test_labels) == {7}
+    assert set(data.mnist(digits=np.array([3, 9])).test_labels) == {3, 9}
+
+
+@pytest.mark.parametrize(("wrong", "error"), [((), ValueError), (10, ValueError), (-1, ValueError),
+                                              (1.0, TypeError), ("1", TypeError), (True, TypeError)])  # fmt: skip
+def test_bad_digits(wrong, error):
+    with pytest.raises(error, match="digits must be"):
+        data.mnist(digits=wrong)
+
+
+def test_the_file_is_about_two_megabytes():
+    assert 1.8e6 < (ROOT / "data" / "mnist.npz").stat().st_size < 2.2e6
+
+
+def test_data_folder_can_be_set(tmp_path, monkeypatch):
+    monkeypatch.setenv("RBMKIT_DATA", str(tmp_path))
+    assert data.data_folder() == tmp_path
+    with pytest.raises(FileNotFoundError, match=r"mnist\.npz; restore it"):
+        data.mnist()
+    monkeypatch.setenv("RBMKIT_DATA", str(tmp_path / "none"))
+    with pytest.raises(FileNotFoundError, match="no data folder .*none"):
+        data.mnist()
+
+
+def test_damaged_files(tmp_path, monkeypatch):
+    monkeypatch.setenv("RBMKIT_DATA", str(tmp_path))
+    path, good = tmp_path / "mnist.npz", ROOT / "data" / "mnist.npz"
+    path.write_bytes(good.read_bytes()[:-1000])
+    with pytest.raises(ValueError, match=r"mnist\.npz cannot be read"):
+        data.mnist()
+    arrays = checks.read_npz(good, data.MNIST_KEYS, kind=data.MNIST_KIND)
+    checks.write_npz(path, kind=data.MNIST_KIND, **{key: arrays[key] for key in ("train", "test")})
+    with pytest.raises(ValueError, match="lacks train_labels, test_labels"):
+        data.mnist()
+    arrays["test"][0, 50] ^= 1  # one pixel
+    checks.write_npz(path, kind=data.MNIST_KIND, **arrays)
+    with pytest.raises(ValueError, match="damaged or altered"):
+        data.mnist()
+
+
+# ---------------------------------------------------------------- make_mnist.py
+@pytest.fixture
+def small_files(make_mnist, tmp_path, monkeypatch):
+    """A folder with tiny IDX files, and a script that expects them."""
+    rng = np.random.default_rng(0)
+    folder, files = tmp_path / "idx", {}
+    folder.mkdir()
+    for key, (name, _, shape) in make_mnist.FILES.items():
+        array = rng.integers(0, 256 if len(shape) == 3 else 10, size=(6, *shape[1:]), dtype=np.uint8)
+        header = struct.pack(f">BBBB{array.ndim}I", 0, 0, 8, array.ndim, *array.shape)
+        (folder / f"{name}.gz").write_bytes(gzip.compress(header + array.tobytes()))
+        files[key] = name, hashlib.sha256(header + array.tobytes()).hexdigest(), array.shape
+        np.save(tmp_path / f"{key}.npy", array)
+    monkeypatch.setattr(make_mnist, "FILES", files)
+    return folder
+
+
+def test_script_binarises_packs_and_repeats_itself(make_mnist, small_files, tmp_path, capsys):
+    make_mnist.main([str(small_files), "-o", str(tmp_path / "1.npz")])
+    make_mnist.main([str(small_files), "-o", str(tmp_path / "2.npz")])
+    assert (tmp_path / "1.npz").read_bytes() == (tmp_path / "2.npz").read_bytes()
+    arrays = checks.read_npz(tmp_path / "1.npz", data.MNIST_KEYS, kind=data.MNIST_KIND)
+    raw = np.load(tmp_path / "train.npy")
+    assert {127, 128} <= set(raw.ravel())
+    np.testing.assert_array_equal(np.unpackbits(arrays["train"], axis=1), (raw >= 128).reshape(6, 784))
+    np.testing.assert_array_equal(arrays["test_labels"], np.load(tmp_path / "test_labels.npy"))
+    assert data.mnist_digest(arrays) in capsys.readouterr().out
+
+
+def test_script_reads_unzipped_files(make_mnist, small_files):
+    path = small_files / "train-images-idx3-ubyte.gz"
+    before = make_mnist.read_idx(small_files, "train")
+    (small_files / "train-images-idx3-ubyte").write_bytes(gzip.decompress(path.read_bytes()))
+    path.unlink()
+    np.testing.assert_array_equal(make_mnist.read_idx(small_files, "train"), before)
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (lambda path: path.unlink(), "neither t10k-images-idx3-ubyte.gz nor"),
+        (lambda path: path.write_bytes(path.read_bytes()[:-100]), "truncated or corrupt"),
+        (lambda path: path.write_bytes(b"\x1f\x8b" + b"x" * 50), "truncated or corrupt"),
+        (lambda path: path.write_bytes(gzip.compress(b"other")), "is not the t10k-images-idx3-ubyte of MNIST"),
+    ],
+)
+def test_script_refuses_other_files_and_writes_nothing(make_mnist, small_files, tmp_path, damage, message):
+    damage(small_files / "t10k-images-idx3-ubyte.gz")
+    with pytest.raises(SystemExit, match=message):
+        make_mnist.main([str(small_files), "-o", str(tmp_path / "out.npz")])
+    assert not (tmp_path / "out.npz").exists()
+
+
+class FakePooch:
+    """Serves files of a folder; the first mirror gives something else, like a page that says "moved"."""
+
+    def __init__(self, folder):
+        self.folder, self.urls = folder, []
+
+    def retrieve(self, url, known_hash, fname, path):
+        self.urls.append(url)
+        good = "ossci" not in url
+        (Path(path) / fname).write_bytes((self.folder / url.rsplit("/")[-1]).read_bytes() if good else b"moved")
+
+
+def test_download_falls_back_to_the_next_mirror(make_mnist, small_files, tmp_path, monkeypatch):
+    fake = FakePooch(small_files)
+    monkeypatch.setitem(sys.modules, "pooch", fake)
+    target = tmp_path / "new"
+    make_mnist.main([str(target), "--download", "-o", str(tmp_path / "out.npz")])
+    assert len(fake.urls) == 8
+    assert sorted(p.name for p in target.iterdir()) == sorted(f"{name}.gz" for name, _, _ in make_mnist.FILES.values())
+    make_mnist.main([str(target), "--download", "-o", str(tmp_path / "out.npz")])
+    assert len(fake.urls) == 8  # nothing is fetched twice
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt(), OSError("no network")])
+def test_interrupted_download_leaves_nothing(make_mnist, small_files, tmp_path, monkeypatch, error):
+    fake = FakePooch(small_files)
+
+    def retrieve(url, known_hash, fname, path):
+        (Path(path) / fname).write_bytes(b"half")
+        raise error
+
+    fake.retrieve = retrieve
+    monkeypatch.setitem(sys.modules, "pooch", fake)
+    with pytest.raises(KeyboardInterrupt if isinstance(error, KeyboardInterrupt) else SystemExit):
+        make_mnist.main([str(tmp_path / "new"), "--download", "-o", str(tmp_path / "out.npz")])
+    assert list((tmp_path / "new").iterdir()) == []
+    assert not (tmp_path / "out.npz").exists()
+
+
+def test_download_without_pooch_says_what_to_install(make_mnist, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "pooch", None)
+    with pytest.raises(SystemExit, match="needs pooch: pip install pooch"):
+        make_mnist.main([str(tmp_path), "--download"])
+
+
+# ---------------------------------------------------------------- patterns
+@pytest.mark.parametrize("side", [1, 2, 3, 4])
+def test_bars_and_stripes_are_all_the_distinct_ones(side):
+    patterns = data.bars_and_stripes(side)
+    found = {tuple(row) for row in patterns}
+    images = np.array(list(itertools.product((0, 1), repeat=side * side))).reshape(-1, side, side)
+    uniform_rows = (images == images[:, :, :1]).all(axis=(1, 2))
+    uniform_columns = (images == images[:, :1, :]).all(axis=(1, 2))
+    assert found == {tuple(image.ravel()) for image in images[uniform_rows | uniform_columns]}
+    assert len(patterns) == len(found) == 2 ** (side + 1) - 2
+    assert patterns.dtype == np.uint8
+    assert patterns.flags.c_contiguous
+
+
+@pytest.mark.parametrize(("side", "error"), [(0, ValueError), (17, ValueError), (2.0, TypeError)])
+def test_bad_side(side, error):
+    with pytest.raises(error, match="side must be"):
+        data.bars_and_stripes(side)
+
+
+# ---------------------------------------------------------------- models
+def log_z_by_enumeration(rbm, beta):
+    v = np.array(list(itertools.product((0, 1), repeat=rbm.N)), dtype=np.uint8)
+    return np.logaddexp.reduce(-rbm.free_energy(v, beta))
+
+
+@pytest.mark.parametrize("centred", [True, False])
+def test_planted_has_the_singular_values_asked_for(centred):
+    rbm = data.planted(12, 9, singular_values=[1.0, 5.0, 2.5], rng=2, centred=centred)
+    np.testing.assert_allclose(np.linalg.svd(rbm.W, compute_uv=False), [5.0, 2.5, 1.0] + 6 * [0.0], atol=1e-12)
+    assert bool(rbm.a.any()) is bool(rbm.b.any()) is centred
+    np.testing.assert_array_equal(data.planted(12, 9, singular_values=[1.0, 5.0, 2.5], rng=2, centred=centred).W, rbm.W)
+
+
+@pytest.mark.parametrize(
+    "rbm",
+    [data.planted(8, 5, singular_values=[4.0, 3.0], rng=0), data.curie_weiss(8, 5, singular_value=6.0)],
+    ids=["planted", "curie_weiss"],
+)
+def test_centred_models_are_symmetric_under_the_flip_of_all_units(rbm):
+    rng = np.random.default_rng(0)
+    v, h = rng.integers(0, 2, size=(50, rbm.N)), rng.integers(0, 2, size=(50, rbm.M))
+    np.testing.assert_allclose(rbm.energy(v, h), rbm.energy(1 - v, 1 - h), atol=1e-12)
+    half = np.full(rbm.M, 0.5)
+    np.testing.assert_allclose(rbm.a + rbm.W @ half, 0, atol=1e-12)  # so m = 1/2 solves mean field at every beta
+
+
+@pytest.mark.parametrize("beta", [0.0, 0.5, 1.0, 2.0])
+def test_curie_weiss_log_z_against_enumeration(beta):
+    rbm = data.curie_weiss(9, 6, singular_value=4.5)
+    assert data.curie_weiss_log_z(rbm, beta) == pytest.approx(log_z_by_enumeration(rbm, beta), rel=1e-13)
+    v = np.array(list(itertools.product((0, 1), repeat=9)), dtype=np.uint8)
+    by_count = [np.logaddexp.reduce(-rbm.free_energy(v[v.sum(axis=1) == k], beta)) for k in range(10)]
+    np.testing.assert_allclose(data.curie_weiss_log_weights(rbm, beta), by_count, rtol=1e-12, atol=1e-12)
+
+
+def test_curie_weiss_log_z_with_other_uniform_fields():
+    rbm = data.RBM(W=np.full((7, 3), -0.4), a=np.full(7, 0.3), b=np.full(3, -1.0))
+    assert data.curie_weiss_log_z(rbm, 1.3) == pytest.approx(log_z_by_enumeration(rbm, 1.3), rel=1e-13)
+
+
+def test_curie_weiss_limit_of_many_hidden_units():
+    """p(sum v) tends to that of N spins with exp(beta^2 lambda^2 s^2 / (8 N)); the error falls as 1/M."""
+    N, beta, value = 20, 1.2, 3.0
+    k = np.arange(N + 1)
+    free = data.curie_weiss_log_weights(data.curie_weiss(N, 1, singular_value=0.0), 0.0)  # ln binomials + ln 2
+    target = free + beta**2 * value**2 * (k - N / 2) ** 2 / (8 * N)
+    errors = []
+    for M in (10**3, 10**4, 10**5):
+        weights = data.curie_weiss_log_weights(data.curie_weiss(N, M, singular_value=value), beta)
+        errors.append(np.abs((weights - weights[N // 2]) - (target - target[N // 2])).max())
+    np.testing.assert_allclose(np.array(errors[:-1]) / errors[1:], 10, rtol=0.05)
+    assert errors[-1] < 1e-3
+
+
+def test_curie_weiss_splits_in_two_above_four():
+    """At beta = 1 the law of sum v has one peak for lambda = 3.5 and two for lambda = 4.5 (N = M = 2000)."""
+    peaks = []
+    for value in (3.5, 4.5):
+        w = data.curie_weiss_log_weights(data.curie_weiss(2000, 2000, singular_value=value))
+        peaks.append(int(((w[1:-1] > w[:-2]) & (w[1:-1] > w[2:])).sum()))
+    assert peaks == [1, 2]
+
+
+def test_bad_arguments_of_models():
+    for values in ([-1.0], [1.0, 1.0, 1.0], [], [np.nan], 3.0):
+        with pytest.raises(ValueError, match="singular_values"):
+            data.planted(5, 2, singular_values=values, rng=0)
+    with pytest.raises(TypeError, match="rng must be"):
+        data.planted(5, 2, singular_values=[1.0], rng=None)
+    with pytest.raises(ValueError, match="singular_value must be 0 or above"):
+        data.curie_weiss(5, 2, singular_value=-1)
+    with pytest.raises(ValueError, match="N must be"):
+        data.curie_weiss(0, 2, singular_value=1)
+    with pytest.raises(ValueError, match="rbm must be uniform"):
+        data.curie_weiss_log_z(data.planted(5, 2, singular_values=[1.0], rng=0))
