@@ -1,0 +1,68 @@
+"""What all figures share: palette, canvas, images of digits, and the one call that shows a figure with its description."""
+
+from __future__ import annotations
+
+import matplotlib.pyplot as plt
+import numpy as np
+from cycler import cycler
+from IPython.display import display
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+# Okabe and Ito's palette, told apart with the common colour deficiencies; colour never stands alone, hence the markers
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#F0E442")
+MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
+_LOOK = {
+    "axes.prop_cycle": cycler(color=COLOURS, marker=MARKERS),
+    "axes.grid": True,
+    "axes.spines.right": False,
+    "axes.spines.top": False,
+    "figure.constrained_layout.use": True,
+    "figure.dpi": 80,
+    "figure.facecolor": "white",
+    "font.size": 11,
+    "grid.alpha": 0.3,
+    "legend.fontsize": 10,
+    "legend.frameon": False,
+    "lines.markersize": 4,
+    "lines.linewidth": 1.5,
+    "savefig.facecolor": "white",
+}
+
+
+def canvas(rows: int = 1, columns: int = 1, *, size: tuple[float, float] = (5.0, 3.6), **kwargs) -> tuple[Figure, Axes]:
+    """Figure and axes in the house style; `size` is the width and height of one panel in inches.
+
+    Further keywords go to `matplotlib.pyplot.subplots`.
+    """
+    with plt.rc_context(_LOOK):
+        return plt.subplots(rows, columns, figsize=(size[0] * columns, size[1] * rows), **kwargs)
+
+
+def digits(
+    images: np.ndarray, *, columns: int = 10, shape: tuple[int, int] = (28, 28), cmap: str = "gray_r", title: str = ""
+) -> tuple[Figure, Axes]:
+    """Rows of `images` (n, pixels) as a mosaic of small pictures; symmetric grey scale about 0 if any value is negative."""
+    images = np.asarray(images, dtype=float)
+    rows = -(-len(images) // columns)
+    height, width = shape
+    edge = np.abs(images).max() or 1.0
+    low = -edge if images.min() < 0 else 0.0
+    mosaic = np.full((rows * (height + 1) + 1, columns * (width + 1) + 1), np.nan)
+    for k, image in enumerate(images):
+        top, left = k // columns * (height + 1) + 1, k % columns * (width + 1) + 1
+        mosaic[top : top + height, left : left + width] = image.reshape(shape)
+    fig, ax = canvas(size=(0.72 * columns, 0.72 * rows * height / width + (0.3 if title else 0.0)))
+    colours = plt.get_cmap(cmap).with_extremes(bad="#c8d0d8")
+    ax.imshow(mosaic, cmap=colours, vmin=low, vmax=edge, interpolation="nearest")
+    ax.set_title(title)
+    ax.set_axis_off()
+    return fig, ax
+
+
+def show(fig: Figure, alt: str) -> None:
+    """Show a figure once, with `alt`, one sentence that says what is seen, stored beside the image for screen readers."""
+    if not alt.strip():
+        raise ValueError("a figure needs a description: pass one sentence that says what is seen")
+    display(fig, metadata={"image/png": {"alt": alt}})
+    plt.close(fig)

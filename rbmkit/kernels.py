@@ -1,0 +1,475 @@
+"""The numba kernels behind block Gibbs sampling, training, annealing and exact enumeration. Private: use the other modules.
+
+WHY NO MATRIX PRODUCT. The states are 0 and 1, so the field v W of a hidden unit is a sum of rows of W, not a product. Take
+the units of a layer in groups of four. A group has 16 states, and each of them adds one fixed vector to the fields of the
+other layer. All these vectors stand in a *table*, made once per set of weights:
+
+    table[block, 16 g + p, c] = sum of W[4 g + k, 64 block + c] over the bits k that are set in p = 0 .. 15.
+
+A field is then the sum of one table row per group: a quarter of the additions of a dense product and no multiplications.
+Groups in state 0 are left out; on handwritten digits that is three visible groups in four. The columns come in blocks of
+64 floats, four vector registers of 16, so that the partial sums stay in registers while rows are added (`_add_rows`, the one
+function written in LLVM vectors; they compile for any processor, to whatever registers it has). The rows of a chain are taken
+eight at a time, for all chains of a chunk in turn: eight groups of one block are 32 kB and stay in the first-level cache.
+
+ONE PARALLEL REGION PER CALL. A task owns a chunk of chains for all steps and all temperatures; there are no barriers inside.
+Threaded BLAS calls between parallel regions would make two thread pools spin against each other (a step then takes several
+times longer), so no BLAS is called in these loops.
+
+THE DRAW. A unit with field x is 1 with probability sigma(x) = 1 / (1 + e^-x), that is if u (1 + e^-x) <= 1 for uniform u.
+Field, exponential, random number and comparison are fused, in float32 (`_draw`). Probabilities below 2^-32 count as zero.
+
+RANDOM NUMBERS are counter-based: unit j of layer l at step s of chain c sees hash(key(seed, s, l, c), j), so the numbers
+depend neither on the number of threads nor on the size of chunks, and a run can be resumed at any step. The key is 64 bits
+from two rounds of splitmix64; the hash of j is a 32-bit multiply-xorshift permutation with both halves of the key mixed in.
+
+ANNEALING needs the weight p*_new(v) / p*_old(v) of every chain at every temperature. It comes from the same hidden fields
+as the next draw: with z = beta x, softplus(z') - softplus(z) is max(z', 0) - max(z, 0) plus the log of (1 + e^-|z'|) / (1 + e^-|z|),
+and e^-|z'| is needed for the draw anyway. One logarithm is taken per block, of the product of the ratios.
+
+ENUMERATION. exp(a_i + sum_j W_ij h_j) factorises over the high and the low bits of h: with A_i[high] and B_i[low] tabulated,
+prod_i (1 + A_i B_i) costs two multiplications per unit and state. Exponents are split off before they overflow.
+"""
+
+import math
+
+import numpy as np
+from llvmlite import ir
+from numba import njit, prange, types
+from numba.core import cgutils
+from numba.extending import intrinsic
+
+GROUP = 4  # units per group (`_pack` and `_store` are written for four)
+SUMS = 1 << GROUP  # states of a group
+BLOCK = 64  # columns per block of a table
+LANES = 16  # floats per vector
+TILE = 8  # table rows added for one chain before it is the next chain's turn
+LOW = 64  # states of the low bits in the enumeration
+
+_OPTIONS = {"cache": True, "nogil": True, "error_model": "numpy", "fastmath": {"contract", "reassoc", "nsz", "arcp"}}
+jit = njit(**_OPTIONS)
+parallel = njit(parallel=True, **_OPTIONS)
+
+f32, u32, u64 = np.float32, np.uint32, np.uint64
+
+
+# ---- tables and fields -----------------------------------------------------------------------------------------------
+def blocks_of(n):
+    """Number of blocks of 64 columns that hold n units."""
+    return -(-n // BLOCK)
+
+
+def new_rows(blocks, rows):
+    """Uninitialised (blocks, rows, 64) float32 array that starts at a cache line."""
+    raw = np.empty(blocks * rows * BLOCK + LANES, np.float32)
+    skip = (-raw.ctypes.data % 64) // 4
+    return raw[skip : skip + blocks * rows * BLOCK].reshape(blocks, rows, BLOCK)
+
+
+def new_table(n_in, n_out):
+    """Uninitialised table for the fields of n_out units driven by n_in units."""
+    return new_rows(blocks_of(n_out), -(-n_in // GROUP) * SUMS)
+
+
+def padded(values):
+    """float32 copy of a vector as (blocks, 64), zeros at the end."""
+    out = np.zeros((blocks_of(len(values)), BLOCK), np.float32)
+    out.flat[: len(values)] = values
+    return out
+
+
+@jit
+def _fill_block(columns, table):
+    """Sums over the subsets of each four rows of columns (4 groups, 64) to table (16 groups, 64)."""
+    for g in range(table.shape[0] // SUMS):
+        rows = table[g * SUMS : (g + 1) * SUMS]
+        for j in range(BLOCK):
+            rows[0, j] = f32(0)
+        for bit in range(GROUP):
+            half = 1 << bit
+            for p in range(half):
+                for j in range(BLOCK):
+                    rows[half + p, j] = rows[p, j] + columns[g * GROUP + bit, j]
+
+
+@parallel
+def fill_tables(W, table_h, table_v):
+    """Tables of both directions from W (N, M) float32: table_h for fields of h driven by v, table_v the other way round."""
+    N, M = W.shape
+    in_h = table_h.shape[0]
+    for block in prange(in_h + table_v.shape[0]):
+        if block < in_h:
+            first = block * BLOCK
+            columns = np.zeros((table_h.shape[1] // GROUP, BLOCK), np.float32)
+            for i in range(N):
+                for j in range(min(BLOCK, M - first)):
+                    columns[i, j] = W[i, first + j]
+            _fill_block(columns, table_h[block])
+        else:
+            first = (block - in_h) * BLOCK
+            columns = np.zeros((table_v.shape[1] // GROUP, BLOCK), np.float32)
+            for j in range(min(BLOCK, N - first)):
+                for i in range(M):
+                    columns[i, j] = W[first + j, i]
+            _fill_block(columns, table_v[block - in_h])
+
+
+@intrinsic
+def _add_rows(typingctx, table, start, rows, k0, k1, acc, at):
+    """acc[at : at + 64] += sum over k0 <= k < k1 of table[start + 64 rows[k] : ... + 64], all as flat C-ordered arrays."""
+    sig = types.void(table, types.intp, rows, types.intp, types.intp, acc, types.intp)
+
+    def codegen(context, builder, sig, args):
+        i64, vector = ir.IntType(64), ir.VectorType(ir.FloatType(), LANES)
+
+        def data(position):
+            return cgutils.create_struct_proxy(sig.args[position])(context, builder, args[position]).data
+
+        def vectors(base):
+            return [builder.bitcast(builder.gep(base, [i64(q)]), vector.as_pointer()) for q in range(0, BLOCK, LANES)]
+
+        first, out = builder.gep(data(0), [args[1]]), vectors(builder.gep(data(5), [args[6]]))
+        sums = [cgutils.alloca_once_value(builder, builder.load(p, align=4)) for p in out]  # become registers
+        with cgutils.for_range_slice(builder, args[3], args[4], i64(1), i64) as (k, _):
+            row = builder.zext(builder.load(builder.gep(data(2), [k])), i64)
+            for total, p in zip(sums, vectors(builder.gep(first, [builder.mul(row, i64(BLOCK))])), strict=True):
+                builder.store(builder.fadd(builder.load(total), builder.load(p, align=4)), total)
+        for total, p in zip(sums, out, strict=True):
+            builder.store(builder.load(total), p, align=4)
+        return context.get_dummy_value()
+
+    return sig, codegen
+
+
+@jit
+def _pack(v, first, packed):
+    """Rows of 0/1 bytes, four at a time, to numbers 0..15."""
+    whole = v.shape[1] // GROUP
+    for c in range(packed.shape[0]):
+        for g in range(whole):
+            i = GROUP * g
+            packed[c, g] = v[first + c, i] | v[first + c, i + 1] << 1 | v[first + c, i + 2] << 2 | v[first + c, i + 3] << 3
+        for i in range(GROUP * whole, v.shape[1]):
+            packed[c, whole] = (packed[c, whole] if i % GROUP else 0) | v[first + c, i] << (i % GROUP)
+
+
+@jit
+def _unpack(packed, v, first):
+    whole = v.shape[1] // GROUP
+    for c in range(packed.shape[0]):
+        for g in range(whole):
+            for bit in range(GROUP):
+                v[first + c, GROUP * g + bit] = (packed[c, g] >> bit) & 1
+        for i in range(GROUP * whole, v.shape[1]):
+            v[first + c, i] = (packed[c, whole] >> (i % GROUP)) & 1
+
+
+@jit
+def _list_rows(packed, groups, rows, counts):
+    """Table rows of the groups that are not all zero, for each chain; returns the length of the longest list."""
+    longest = 0
+    for c in range(counts.size):
+        n = 0
+        for g in range(groups):
+            rows[c, n] = u32(g * SUMS + packed[c, g])
+            n += packed[c, g] != 0
+        counts[c] = n
+        longest = max(longest, n)
+    return longest
+
+
+@jit
+def _fields(table, block, rows, counts, longest, bias, acc):
+    """acc[c] = bias + fields of the 64 units of `block`, for every chain c of the chunk."""
+    start, width = block * table.shape[1] * BLOCK, rows.shape[1]
+    for c in range(counts.size):
+        for j in range(BLOCK):
+            acc[c, j] = bias[block, j]
+    for k in range(0, longest, TILE):
+        for c in range(counts.size):
+            _add_rows(table, start, rows, c * width + k, c * width + min(k + TILE, counts[c]), acc, c * BLOCK)
+
+
+# ---- random numbers --------------------------------------------------------------------------------------------------
+@jit
+def _mix64(x):
+    x = (x ^ (x >> u64(30))) * u64(0xBF58476D1CE4E5B9)
+    x = (x ^ (x >> u64(27))) * u64(0x94D049BB133111EB)
+    return x ^ (x >> u64(31))
+
+
+@jit
+def stream_key(seed, step, layer, chain):
+    """64-bit key of the random numbers of one layer (0 hidden, 1 visible) of one chain at one step."""
+    key = _mix64(u64(seed) + u64(0x9E3779B97F4A7C15) * (u64(2) * u64(step) + u64(layer) + u64(1)))
+    return _mix64(key + u64(0xD1B54A32D192ED03) * (u64(chain) + u64(1)))
+
+
+@jit
+def _fold(x, shift, multiplier):
+    """(x ^ x >> shift) * multiplier mod 2^32; NumPy's functions keep 32 bits where numba's operators widen to 64."""
+    return np.multiply(np.bitwise_xor(x, np.right_shift(x, u32(shift))), u32(multiplier))
+
+
+@jit
+def random_word(key, j):
+    """32 random bits for unit j."""
+    x = np.add(u32(key), np.multiply(u32(j), u32(0x9E3779B9)))
+    x = np.add(_fold(x, 16, 0x21F0AAAD), u32(key >> u64(32)))
+    x = _fold(x, 15, 0xD35A2D97)
+    return np.bitwise_xor(x, np.right_shift(x, u32(15)))
+
+
+@jit
+def uniform(key, j):
+    """Uniform float32 in (0, 1], from the upper 31 bits."""
+    return (f32(np.int32(random_word(key, j) >> u32(1))) + f32(0.5)) * f32(2.0**-31)
+
+
+@jit
+def exp_negative(x):
+    """e^x for x <= 0 in float32, relative error below (|x| + 1) 1e-7; values below 2^-125 become 2^-125 (no denormals)."""
+    t = max(x * f32(1.4426950408889634), f32(-125))
+    n = np.int32(t - f32(0.5))
+    r = t - f32(n)
+    p = f32(0.001327647129073739)  # minimax polynomial of 2^r, |r| <= 1/2
+    p = p * r + f32(0.009675541892647743)
+    p = p * r + f32(0.05550713092088699)
+    p = p * r + f32(0.24022120237350464)
+    p = p * r + f32(0.6931469440460205)
+    p = p * r + f32(1.0000001192092896)
+    return p * np.int32((n + np.int32(127)) << np.int32(23)).view(np.float32)
+
+
+# ---- block Gibbs sampling --------------------------------------------------------------------------------------------
+@jit
+def _bit(z, e, u):
+    """1 with probability sigma(z), given e = exp(-|z|) and uniform u."""
+    return u * (f32(1) + e) <= (f32(1) if z >= f32(0) else e)
+
+
+@jit
+def _store(bits, packed, c, block):
+    """Pack 64 bytes of 0/1 to sixteen numbers 0..15: the multiplication brings four bytes' lowest bits together."""
+    words = bits.view(np.uint32)
+    for q in range(BLOCK // GROUP):
+        packed[c, block * (BLOCK // GROUP) + q] = u32(words[q] * u32(0x01020408)) >> u32(24)
+
+
+@jit
+def _half_step(table, bias, base, beta, seed, step, layer, first, given, groups, drawn, rows, counts, acc):
+    """Draw a layer with probabilities sigma(base + beta (bias + field)) for the chains of a chunk, given the other layer."""
+    longest = _list_rows(given, groups, rows, counts)
+    bits = np.empty(BLOCK, np.uint8)
+    for block in range(table.shape[0]):
+        _fields(table, block, rows, counts, longest, bias, acc)
+        for c in range(counts.size):
+            key = stream_key(seed, step, layer, first + c)
+            for j in range(BLOCK):
+                z = base[block, j] + beta * acc[c, j]
+                bits[j] = _bit(z, exp_negative(-abs(z)), uniform(key, block * BLOCK + j))
+            _store(bits, drawn, c, block)
+
+
+@jit
+def _gibbs_chunk(table_h, b, table_v, a, v, h, first, last, steps, beta, seed, step0):
+    n, groups_v, groups_h = last - first, table_h.shape[1] // SUMS, table_v.shape[1] // SUMS
+    packed_v = np.zeros((n, table_v.shape[0] * (BLOCK // GROUP)), np.uint8)
+    packed_h = np.zeros((n, table_h.shape[0] * (BLOCK // GROUP)), np.uint8)
+    rows, counts = np.empty((n, max(groups_v, groups_h) + 1), np.uint32), np.empty(n, np.int64)
+    acc = np.empty((n, BLOCK), np.float32)
+    none_h, none_v = np.zeros_like(b), np.zeros_like(a)
+    _pack(v, first, packed_v[:, :groups_v])
+    for s in range(step0, step0 + steps):
+        _half_step(table_h, b, none_h, beta, seed, s, 0, first, packed_v, groups_v, packed_h, rows, counts, acc)
+        _half_step(table_v, a, none_v, beta, seed, s, 1, first, packed_h, groups_h, packed_v, rows, counts, acc)
+    _unpack(packed_v, v, first)
+    _unpack(packed_h, h, first)
+
+
+@parallel
+def gibbs(table_h, b, table_v, a, v, h, steps, beta, seed, step0, chunk):
+    """`steps` block Gibbs steps v -> h -> v in place, on v (n, N) and h (n, M) uint8; a, b padded."""
+    for t in prange((v.shape[0] + chunk - 1) // chunk):
+        last = min(v.shape[0], (t + 1) * chunk)
+        _gibbs_chunk(table_h, b, table_v, a, v, h, t * chunk, last, steps, beta, seed, step0)
+
+
+# ---- annealing -------------------------------------------------------------------------------------------------------
+@jit
+def _bias_sums(da, groups):
+    """da.v in the same groups of four as the tables: (groups * 16,)."""
+    sums = np.zeros(groups * SUMS)
+    for g in range(groups):
+        for p in range(SUMS):
+            for bit in range(GROUP):
+                if p >> bit & 1:
+                    sums[g * SUMS + p] += da[(GROUP * g + bit) // BLOCK, (GROUP * g + bit) % BLOCK]
+    return sums
+
+
+@jit
+def _anneal_chunk(table_h, b, table_v, da, a0, v, first, last, betas, seed, log_w):
+    n, groups_v, groups_h = last - first, table_h.shape[1] // SUMS, table_v.shape[1] // SUMS
+    packed_v = np.zeros((n, table_v.shape[0] * (BLOCK // GROUP)), np.uint8)
+    packed_h = np.zeros((n, table_h.shape[0] * (BLOCK // GROUP)), np.uint8)
+    rows, counts = np.empty((n, max(groups_v, groups_h) + 1), np.uint32), np.empty(n, np.int64)
+    acc, bits = np.empty((n, BLOCK), np.float32), np.empty(BLOCK, np.uint8)
+    bias_sums = _bias_sums(da, groups_v)
+    _pack(v, first, packed_v[:, :groups_v])
+    for s in range(betas.size - 1):
+        old, new = f32(betas[s]), f32(betas[s + 1])
+        longest = _list_rows(packed_v, groups_v, rows, counts)
+        for c in range(n):
+            bias_energy = 0.0
+            for k in range(counts[c]):
+                bias_energy += bias_sums[rows[c, k]]
+            log_w[first + c] += (betas[s + 1] - betas[s]) * bias_energy
+        for block in range(table_h.shape[0]):
+            _fields(table_h, block, rows, counts, longest, b, acc)
+            for c in range(n):
+                key = stream_key(seed, s, 0, first + c)
+                linear, ratio = f32(0), f32(1)
+                for j in range(BLOCK):
+                    z, z_old = new * acc[c, j], old * acc[c, j]
+                    e, e_old = exp_negative(-abs(z)), exp_negative(-abs(z_old))
+                    linear += max(z, f32(0)) - max(z_old, f32(0))
+                    ratio *= (f32(1) + e) / (f32(1) + e_old)
+                    bits[j] = _bit(z, e, uniform(key, block * BLOCK + j))
+                log_w[first + c] += linear + math.log(ratio)
+                _store(bits, packed_h, c, block)
+        _half_step(table_v, da, a0, new, seed, s, 1, first, packed_h, groups_h, packed_v, rows, counts, acc)
+    _unpack(packed_v, v, first)
+
+
+@parallel
+def anneal(table_h, b, table_v, da, a0, v, betas, seed, chunk, log_w):
+    """Weigh, then move v (n, N) through p*_beta(v) = exp((a0 + beta da).v) prod_j (1 + exp(beta (b + v W)_j)).
+
+    For each pair of neighbours old, new in `betas`: log_w += ln p*_new(v) - ln p*_old(v), then one block Gibbs step at new.
+    da = a - a0, a0 and b are padded; v and log_w (float64) change in place. Padding units have field 0: they weigh nothing.
+    """
+    for t in prange((v.shape[0] + chunk - 1) // chunk):
+        last = min(v.shape[0], (t + 1) * chunk)
+        _anneal_chunk(table_h, b, table_v, da, a0, v, t * chunk, last, betas, seed, log_w)
+
+
+# ---- training --------------------------------------------------------------------------------------------------------
+@jit
+def _hidden_means_chunk(table_h, b, v, first, last, means):
+    n, groups = last - first, table_h.shape[1] // SUMS
+    packed = np.empty((n, groups), np.uint8)
+    rows, counts = np.empty((n, groups + 1), np.uint32), np.empty(n, np.int64)
+    acc = np.empty((n, BLOCK), np.float32)
+    _pack(v, first, packed)
+    longest = _list_rows(packed, groups, rows, counts)
+    for block in range(table_h.shape[0]):
+        _fields(table_h, block, rows, counts, longest, b, acc)
+        for c in range(n):
+            for j in range(BLOCK):
+                e = exp_negative(-abs(acc[c, j]))
+                means[block, first + c, j] = (f32(1) if acc[c, j] >= f32(0) else e) / (f32(1) + e)
+
+
+@parallel
+def hidden_means(table_h, b, v, chunk, means):
+    """means[block, n, 64] = sigma(b + v W), for v (n, N)."""
+    for t in prange((v.shape[0] + chunk - 1) // chunk):
+        _hidden_means_chunk(table_h, b, v, t * chunk, min(v.shape[0], (t + 1) * chunk), means)
+
+
+@parallel
+def list_minority(v, rows, counts, ones):
+    """For each unit i, the samples in which v[:, i] has its rarer value; ones[i] is the number of ones."""
+    n, N = v.shape
+    for t in prange((N + BLOCK - 1) // BLOCK):
+        first, last = t * BLOCK, min(N, (t + 1) * BLOCK)
+        rare = np.empty(BLOCK, np.uint8)
+        for i in range(first, last):
+            ones[i], counts[i] = 0, 0
+        for c in range(n):
+            for i in range(first, last):
+                ones[i] += v[c, i]
+        for i in range(first, last):
+            rare[i - first] = 2 * ones[i] <= n
+        for c in range(n):
+            for i in range(first, last):
+                rows[i, counts[i]] = c
+                counts[i] += v[c, i] == rare[i - first]
+
+
+@jit
+def blocks_of_jit(n):
+    return (n + BLOCK - 1) // BLOCK
+
+
+@jit
+def _correlate(means, block, total, i, rows, counts, ones, n, acc):
+    """acc[0] = mean over the n samples of v_i times the hidden means of the block, from the samples with the rarer v_i."""
+    for j in range(BLOCK):
+        acc[j] = f32(0)
+    start = i * rows.shape[1]
+    _add_rows(means, block * means.shape[1] * BLOCK, rows, start, start + counts[i], acc, 0)
+    if 2 * ones[i] > n:
+        for j in range(BLOCK):
+            acc[j] = total[j] - acc[j]
+
+
+@parallel
+def gradient(means_d, rows_d, counts_d, ones_d, means_m, rows_m, counts_m, ones_m, dW, da, db):
+    """Eq. (6): data minus model averages of v h, v and h, from hidden means and lists of active samples of both."""
+    N, M = dW.shape
+    n_d, n_m = means_d.shape[1], means_m.shape[1]
+    for i in range(N):
+        da[i] = f32(ones_d[i] / n_d - ones_m[i] / n_m)
+    for block in prange(means_d.shape[0]):
+        width = min(BLOCK, M - block * BLOCK)
+        total_d, total_m = np.zeros(BLOCK, np.float32), np.zeros(BLOCK, np.float32)
+        acc_d, acc_m = np.empty(BLOCK, np.float32), np.empty(BLOCK, np.float32)
+        for c in range(n_d):
+            for j in range(BLOCK):
+                total_d[j] += means_d[block, c, j]
+        for c in range(n_m):
+            for j in range(BLOCK):
+                total_m[j] += means_m[block, c, j]
+        for j in range(width):
+            db[block * BLOCK + j] = total_d[j] / f32(n_d) - total_m[j] / f32(n_m)
+        for i in range(N):
+            _correlate(means_d, block, total_d, i, rows_d, counts_d, ones_d, n_d, acc_d)
+            _correlate(means_m, block, total_m, i, rows_m, counts_m, ones_m, n_m, acc_m)
+            for j in range(width):
+                dW[i, block * BLOCK + j] = acc_d[j] / f32(n_d) - acc_m[j] / f32(n_m)
+
+
+# ---- enumeration -----------------------------------------------------------------------------------------------------
+@parallel
+def log_sums(A_high, A_mid, B_low, c_high, c_mid, c_low, every, out):
+    """out[high, mid] = ln sum over low of exp(c_high + c_mid + c_low) prod_i (1 + A_high[i] A_mid[i] B_low[i, low]).
+
+    A_high (P, N), A_mid (Q, N) and B_low (N, 64) are float64; exponents are split off after every `every` factors.
+    """
+    P, N = A_high.shape
+    for p in prange(P):
+        A = np.empty(N)
+        product, exponent = np.empty(LOW), np.empty(LOW, np.int64)
+        bits = product.view(np.int64)
+        for q in range(A_mid.shape[0]):
+            for i in range(N):
+                A[i] = A_high[p, i] * A_mid[q, i]
+            product[:] = 1.0
+            exponent[:] = 0
+            for i in range(N):
+                for s in range(LOW):
+                    product[s] *= 1.0 + A[i] * B_low[i, s]
+                if (i + 1) % every == 0:
+                    for s in range(LOW):
+                        exponent[s] += (bits[s] >> 52) - 1023
+                        bits[s] = (bits[s] & 0xFFFFFFFFFFFFF) | (1023 << 52)
+            largest = -np.inf
+            for s in range(LOW):
+                product[s] = math.log(product[s]) + exponent[s] * math.log(2.0) + c_low[s]
+                largest = max(largest, product[s])
+            total = 0.0
+            for s in range(LOW):
+                total += math.exp(product[s] - largest)
+            out[p, q] = c_high[p] + c_mid[q] + largest + math.log(total)
