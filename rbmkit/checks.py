@@ -84,6 +84,14 @@ def nonnegative_float(value: float, name: str) -> float:
     return number
 
 
+def fraction(value: float, name: str) -> float:
+    """A finite number in [0, 1)."""
+    value = real(value, name)
+    if not 0 <= value < 1:
+        raise ValueError(f"{name} must be in [0, 1), got {value!r}")
+    return value
+
+
 def inverse_temperature(beta: float) -> float:
     """A finite ``beta >= 0``; zero is infinite temperature, where all states are equally likely."""
     return nonnegative_float(beta, "beta")

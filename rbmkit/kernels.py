@@ -148,7 +148,9 @@ def _pack(v, first, packed):
     for c in range(packed.shape[0]):
         for g in range(whole):
             i = GROUP * g
-            packed[c, g] = v[first + c, i] | v[first + c, i + 1] << 1 | v[first + c, i + 2] << 2 | v[first + c, i + 3] << 3
+            packed[c, g] = (
+                v[first + c, i] | v[first + c, i + 1] << 1 | v[first + c, i + 2] << 2 | v[first + c, i + 3] << 3
+            )
         for i in range(GROUP * whole, v.shape[1]):
             packed[c, whole] = (packed[c, whole] if i % GROUP else 0) | v[first + c, i] << (i % GROUP)
 
@@ -309,7 +311,7 @@ def _bias_sums(da, groups):
 
 
 @jit
-def _anneal_chunk(table_h, b, table_v, da, a0, v, first, last, betas, seed, log_w):
+def _anneal_chunk(table_h, b, table_v, da, a0, v, first, last, betas, seed, step0, log_w):
     n, groups_v, groups_h = last - first, table_h.shape[1] // SUMS, table_v.shape[1] // SUMS
     packed_v = np.zeros((n, table_v.shape[0] * (BLOCK // GROUP)), np.uint8)
     packed_h = np.zeros((n, table_h.shape[0] * (BLOCK // GROUP)), np.uint8)
@@ -328,7 +330,7 @@ def _anneal_chunk(table_h, b, table_v, da, a0, v, first, last, betas, seed, log_
         for block in range(table_h.shape[0]):
             _fields(table_h, block, rows, counts, longest, b, acc)
             for c in range(n):
-                key = stream_key(seed, s, 0, first + c)
+                key = stream_key(seed, step0 + s, 0, first + c)
                 linear, ratio = f32(0), f32(1)
                 for j in range(BLOCK):
                     z, z_old = new * acc[c, j], old * acc[c, j]
@@ -338,12 +340,12 @@ def _anneal_chunk(table_h, b, table_v, da, a0, v, first, last, betas, seed, log_
                     bits[j] = _bit(z, e, uniform(key, block * BLOCK + j))
                 log_w[first + c] += linear + math.log(ratio)
                 _store(bits, packed_h, c, block)
-        _half_step(table_v, da, a0, new, seed, s, 1, first, packed_h, groups_h, packed_v, rows, counts, acc)
+        _half_step(table_v, da, a0, new, seed, step0 + s, 1, first, packed_h, groups_h, packed_v, rows, counts, acc)
     _unpack(packed_v, v, first)
 
 
 @parallel
-def anneal(table_h, b, table_v, da, a0, v, betas, seed, chunk, log_w):
+def anneal(table_h, b, table_v, da, a0, v, betas, seed, step0, chunk, log_w):
     """Weigh, then move v (n, N) through p*_beta(v) = exp((a0 + beta da).v) prod_j (1 + exp(beta (b + v W)_j)).
 
     For each pair of neighbours old, new in `betas`: log_w += ln p*_new(v) - ln p*_old(v), then one block Gibbs step at new.
@@ -351,7 +353,7 @@ def anneal(table_h, b, table_v, da, a0, v, betas, seed, chunk, log_w):
     """
     for t in prange((v.shape[0] + chunk - 1) // chunk):
         last = min(v.shape[0], (t + 1) * chunk)
-        _anneal_chunk(table_h, b, table_v, da, a0, v, t * chunk, last, betas, seed, log_w)
+        _anneal_chunk(table_h, b, table_v, da, a0, v, t * chunk, last, betas, seed, step0, log_w)
 
 
 # ---- training --------------------------------------------------------------------------------------------------------
@@ -439,6 +441,39 @@ def gradient(means_d, rows_d, counts_d, ones_d, means_m, rows_m, counts_m, ones_
             _correlate(means_m, block, total_m, i, rows_m, counts_m, ones_m, n_m, acc_m)
             for j in range(width):
                 dW[i, block * BLOCK + j] = acc_d[j] / f32(n_d) - acc_m[j] / f32(n_m)
+
+
+@jit
+def centre(dW, da, db, v_mean, h_mean):
+    """Turn the gradient, in place, into that of the RBM written in v - v_mean and h - h_mean."""
+    N, M = dW.shape
+    for i in range(N):
+        for j in range(M):
+            dW[i, j] -= v_mean[i] * db[j] + da[i] * h_mean[j]
+    for i in range(N):
+        total = f32(0)
+        for j in range(M):
+            total += dW[i, j] * h_mean[j]
+            db[j] -= v_mean[i] * dW[i, j]
+        da[i] -= total
+
+
+@jit
+def sgd_step(parameter, gradient, velocity, rate, momentum, decay):
+    """Ascent with momentum, in place on flat arrays: velocity = momentum velocity + gradient - decay parameter."""
+    for k in range(parameter.size):
+        velocity[k] = momentum * velocity[k] + gradient[k] - decay * parameter[k]
+        parameter[k] += rate * velocity[k]
+
+
+@jit
+def adam_step(parameter, gradient, first, second, rate, beta1, beta2, epsilon, decay):
+    """Adam's ascent step, in place on flat arrays; `rate` and `epsilon` already hold the corrections for the start."""
+    for k in range(parameter.size):
+        g = gradient[k] - decay * parameter[k]
+        first[k] = beta1 * first[k] + (f32(1) - beta1) * g
+        second[k] = beta2 * second[k] + (f32(1) - beta2) * g * g
+        parameter[k] += rate * first[k] / (math.sqrt(second[k]) + epsilon)
 
 
 # ---- enumeration -----------------------------------------------------------------------------------------------------

@@ -5,7 +5,6 @@ from __future__ import annotations
 import matplotlib.pyplot as plt
 import numpy as np
 from cycler import cycler
-from IPython.display import display
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -64,5 +63,7 @@ def show(fig: Figure, alt: str) -> None:
     """Show a figure once, with `alt`, one sentence that says what is seen, stored beside the image for screen readers."""
     if not alt.strip():
         raise ValueError("a figure needs a description: pass one sentence that says what is seen")
+    from IPython.display import display
+
     display(fig, metadata={"image/png": {"alt": alt}})
     plt.close(fig)

@@ -1,0 +1,114 @@
+"""Block Gibbs sampling: all hidden units at once given the visible ones, then all visible units given the hidden ones.
+
+One step v -> h -> v draws h from Eq. (11) and v from its mirror image; it leaves the Boltzmann law of the RBM unchanged.
+The work is done in `rbmkit.kernels`, whose head explains why there is no matrix product in it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numba
+import numpy as np
+
+from rbmkit import checks, kernels
+from rbmkit.model import RBM
+
+_LARGEST_CHUNK = 256  # chains per task: enough to share a block of the table, few enough to fit beside it in the cache
+
+
+@dataclass(frozen=True, eq=False)
+class Chains:
+    """States of Markov chains, one per row.
+
+    Attributes
+    ----------
+    v : (n, N) uint8 array
+    h : (n, M) uint8 array
+    """
+
+    v: np.ndarray
+    h: np.ndarray
+
+
+@dataclass(frozen=True, eq=False)
+class Tables:
+    """An RBM as the kernels want it: partial sums of W in both directions and padded fields, float32."""
+
+    h: np.ndarray
+    v: np.ndarray
+    a: np.ndarray
+    b: np.ndarray
+
+
+def gibbs(
+    rbm: RBM, start: np.ndarray | int, *, steps: int, rng: int | np.random.Generator, beta: float = 1.0
+) -> Chains:
+    """Run independent chains of block Gibbs sampling.
+
+    Parameters
+    ----------
+    rbm : RBM
+    start : (n, N) array of 0 and 1, or int
+        Visible states to start from, or a number of chains that start from uniformly random hidden states.
+    steps : int
+        Number of block Gibbs steps, >= 1: v -> h -> v for visible starts, h -> v -> h for random hidden starts.
+    rng : int or Generator
+        Seed or generator; the same seed gives the same chains, however many threads there are.
+    beta : float, optional
+        Inverse temperature, >= 0.
+
+    Returns
+    -------
+    Chains
+        The states after the last step: `v` was drawn given `h`, or, for random hidden starts, `h` given `v`.
+
+    Raises
+    ------
+    ValueError, TypeError
+        `start` has the wrong width or other values than 0 and 1; `steps` < 1; `beta` negative.
+
+    Notes
+    -----
+    Fields are summed in float32; probabilities below 2**-32 count as zero. The cost is proportional to n N M.
+    """
+    steps, beta = checks.positive_int(steps, "steps"), np.float32(checks.inverse_temperature(beta))
+    rng = checks.as_generator(rng)
+    seed, tables = draw_seed(rng), tables_of(rbm)
+    if isinstance(start, int | np.integer):
+        n = checks.positive_int(start, "start")
+        v, h = np.empty((n, rbm.N), np.uint8), random_states(n, rbm.M, rng)
+        kernels.gibbs(tables.v, tables.a, tables.h, tables.b, h, v, steps, beta, seed, 0, chunk_size(n))
+    else:
+        v = checks.binary(start, rbm.N, "start").copy()
+        h = np.empty((len(v), rbm.M), np.uint8)
+        kernels.gibbs(tables.h, tables.b, tables.v, tables.a, v, h, steps, beta, seed, 0, chunk_size(len(v)))
+    return Chains(v, h)
+
+
+def tables_of(rbm: RBM) -> Tables:
+    """The kernels' tables of an RBM, made on first use and kept with it (32 N M bytes: an RBM never changes)."""
+    cached = rbm.__dict__.get("_tables")
+    if cached is None:
+        table_h, table_v = kernels.new_table(rbm.N, rbm.M), kernels.new_table(rbm.M, rbm.N)
+        kernels.fill_tables(rbm.W.astype(np.float32), table_h, table_v)
+        cached = Tables(table_h, table_v, kernels.padded(rbm.a), kernels.padded(rbm.b))
+        rbm.__dict__["_tables"] = cached
+    return cached
+
+
+def chunk_size(n: int) -> int:
+    """Chains per task: equal shares for all threads, at most 256 each."""
+    threads = numba.get_num_threads()
+    tasks = threads * -(-n // (threads * _LARGEST_CHUNK))
+    return -(-n // tasks)
+
+
+def draw_seed(rng: np.random.Generator) -> int:
+    """A seed of 63 bits for the kernels' counter-based streams."""
+    return int(rng.integers(2**63 - 1))
+
+
+def random_states(n: int, width: int, rng: np.random.Generator) -> np.ndarray:
+    """(n, width) uint8 states of independent fair coins."""
+    return rng.integers(0, 2, size=(n, width), dtype=np.uint8)
