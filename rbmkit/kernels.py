@@ -1,34 +1,39 @@
-"""The numba kernels behind block Gibbs sampling, training, annealing and exact enumeration. Private: use the other modules.
+"""The numba kernels behind sampling, training, annealing and enumeration. Private: the other modules are the front door.
 
-WHY NO MATRIX PRODUCT. The states are 0 and 1, so the field v W of a hidden unit is a sum of rows of W, not a product. Take
-the units of a layer in groups of four. A group has 16 states, and each of them adds one fixed vector to the fields of the
-other layer. All these vectors stand in a *table*, made once per set of weights:
+WHY NO MATRIX PRODUCT. The states are 0 and 1, so the field v W of a hidden unit is a sum of rows of W, not a product.
+Take the units of a layer in groups of four. A group has 16 states, and each of them adds one fixed vector to the
+fields of the other layer. All these vectors stand in a *table*, made once per set of weights:
 
     table[block, 16 g + p, c] = sum of W[4 g + k, 64 block + c] over the bits k that are set in p = 0 .. 15.
 
-A field is then the sum of one table row per group: a quarter of the additions of a dense product and no multiplications.
-Groups in state 0 are left out; on handwritten digits that is three visible groups in four. The columns come in blocks of
-64 floats, four vector registers of 16, so that the partial sums stay in registers while rows are added (`_add_rows`, the one
-function written in LLVM vectors; they compile for any processor, to whatever registers it has). The rows of a chain are taken
-eight at a time, for all chains of a chunk in turn: eight groups of one block are 32 kB and stay in the first-level cache.
+A field is then the sum of one table row per group: a quarter of the additions of a dense product and no
+multiplications. Groups in state 0 are left out; on handwritten digits that is three visible groups in four. The
+columns come in blocks of 64 floats, four vector registers of 16, so that the partial sums stay in registers while rows
+are added (`_add_rows`, the one function written in LLVM vectors; they compile for any processor, to whatever registers
+it has). The rows of a chain are taken eight at a time, for all chains of a chunk in turn: eight groups of one block
+are 32 kB and stay in the first-level cache.
 
-ONE PARALLEL REGION PER CALL. A task owns a chunk of chains for all steps and all temperatures; there are no barriers inside.
-Threaded BLAS calls between parallel regions would make two thread pools spin against each other (a step then takes several
-times longer), so no BLAS is called in these loops.
+ONE PARALLEL REGION PER CALL. A task owns a chunk of chains for all steps and all temperatures; there are no barriers
+inside. Threaded BLAS calls between parallel regions would make two thread pools spin against each other (a step then
+takes several times longer), so no BLAS is called in these loops.
 
-THE DRAW. A unit with field x is 1 with probability sigma(x) = 1 / (1 + e^-x), that is if u (1 + e^-x) <= 1 for uniform u.
-Field, exponential, random number and comparison are fused, in float32 (`_draw`). Probabilities below 2^-32 count as zero.
+THE DRAW. A unit with field x is 1 with probability sigma(x) = 1 / (1 + e^-x), that is if u (1 + e^-x) <= 1 for uniform
+u. Field, exponential, random number and comparison are fused, in float32. Probabilities below 2^-32 count as
+zero.
 
-RANDOM NUMBERS are counter-based: unit j of layer l at step s of chain c sees hash(key(seed, s, l, c), j), so the numbers
-depend neither on the number of threads nor on the size of chunks, and a run can be resumed at any step. The key is 64 bits
-from two rounds of splitmix64; the hash of j is a 32-bit multiply-xorshift permutation with both halves of the key mixed in.
+RANDOM NUMBERS are counter-based: unit j of layer l at step s of chain c sees hash(key(seed, s, l, c), j), so the
+numbers depend neither on the number of threads nor on the size of chunks, and a run can be resumed at any step. The
+key is 64 bits from two rounds of splitmix64; the hash of j is a 32-bit multiply-xorshift permutation with both halves
+of the key mixed in.
 
-ANNEALING needs the weight p*_new(v) / p*_old(v) of every chain at every temperature. It comes from the same hidden fields
-as the next draw: with z = beta x, softplus(z') - softplus(z) is max(z', 0) - max(z, 0) plus the log of (1 + e^-|z'|) / (1 + e^-|z|),
-and e^-|z'| is needed for the draw anyway. One logarithm is taken per block, of the product of the ratios.
+ANNEALING needs the weight p*_new(v) / p*_old(v) of every chain at every temperature. It comes from the same hidden
+fields as the next draw: with z = beta x, softplus(z') - softplus(z) is max(z', 0) - max(z, 0) plus the log of (1 +
+e^-|z'|) / (1 + e^-|z|), and e^-|z'| is needed for the draw anyway. One logarithm is taken per block, of the product of
+the ratios.
 
-ENUMERATION. exp(a_i + sum_j W_ij h_j) factorises over the high and the low bits of h: with A_i[high] and B_i[low] tabulated,
-prod_i (1 + A_i B_i) costs two multiplications per unit and state. Exponents are split off before they overflow.
+ENUMERATION. exp(a_i + sum_j W_ij h_j) factorises over the high and the low bits of h: with A_i[high] and B_i[low]
+tabulated, prod_i (1 + A_i B_i) costs two multiplications per unit and state. Exponents are split off before they
+overflow.
 """
 
 import math
@@ -94,7 +99,7 @@ def _fill_block(columns, table):
 
 @parallel
 def fill_tables(W, table_h, table_v):
-    """Tables of both directions from W (N, M) float32: table_h for fields of h driven by v, table_v the other way round."""
+    """From W (N, M) float32, table_h for the fields of h driven by v, and table_v for those of v driven by h."""
     N, M = W.shape
     in_h = table_h.shape[0]
     for block in prange(in_h + table_v.shape[0]):
@@ -116,7 +121,7 @@ def fill_tables(W, table_h, table_v):
 
 @intrinsic
 def _add_rows(typingctx, table, start, rows, k0, k1, acc, at):
-    """acc[at : at + 64] += sum over k0 <= k < k1 of table[start + 64 rows[k] : ... + 64], all as flat C-ordered arrays."""
+    """acc[at : at + 64] += sum over k0 <= k < k1 of table[start + 64 rows[k] : ... + 64], all as flat arrays."""
     sig = types.void(table, types.intp, rows, types.intp, types.intp, acc, types.intp)
 
     def codegen(context, builder, sig, args):
@@ -230,7 +235,7 @@ def uniform(key, j):
 
 @jit
 def exp_negative(x):
-    """e^x for x <= 0 in float32, relative error below (|x| + 1) 1e-7; values below 2^-125 become 2^-125 (no denormals)."""
+    """e^x for x <= 0 in float32, relative error below (|x| + 1) 1e-7; at least 2^-125 (denormals are slow)."""
     t = max(x * f32(1.4426950408889634), f32(-125))
     n = np.int32(t - f32(0.5))
     r = t - f32(n)
@@ -260,7 +265,7 @@ def _store(bits, packed, c, block):
 
 @jit
 def _half_step(table, bias, base, beta, seed, step, layer, first, given, groups, drawn, rows, counts, acc):
-    """Draw a layer with probabilities sigma(base + beta (bias + field)) for the chains of a chunk, given the other layer."""
+    """Draw a layer, with probabilities sigma(base + beta (bias + field)), for the chains of a chunk."""
     longest = _list_rows(given, groups, rows, counts)
     bits = np.empty(BLOCK, np.uint8)
     for block in range(table.shape[0]):
@@ -348,8 +353,9 @@ def _anneal_chunk(table_h, b, table_v, da, a0, v, first, last, betas, seed, step
 def anneal(table_h, b, table_v, da, a0, v, betas, seed, step0, chunk, log_w):
     """Weigh, then move v (n, N) through p*_beta(v) = exp((a0 + beta da).v) prod_j (1 + exp(beta (b + v W)_j)).
 
-    For each pair of neighbours old, new in `betas`: log_w += ln p*_new(v) - ln p*_old(v), then one block Gibbs step at new.
-    da = a - a0, a0 and b are padded; v and log_w (float64) change in place. Padding units have field 0: they weigh nothing.
+    For each pair of neighbours old, new in `betas`: log_w += ln p*_new(v) - ln p*_old(v), then one block Gibbs step at
+    new. da = a - a0, a0 and b are padded; v and log_w (float64) change in place. Padding units have field 0: they
+    weigh nothing.
     """
     for t in prange((v.shape[0] + chunk - 1) // chunk):
         last = min(v.shape[0], (t + 1) * chunk)
@@ -401,13 +407,8 @@ def list_minority(v, rows, counts, ones):
 
 
 @jit
-def blocks_of_jit(n):
-    return (n + BLOCK - 1) // BLOCK
-
-
-@jit
 def _correlate(means, block, total, i, rows, counts, ones, n, acc):
-    """acc[0] = mean over the n samples of v_i times the hidden means of the block, from the samples with the rarer v_i."""
+    """acc = sum over n samples of v_i times the hidden means of the block, from the samples with the rarer v_i."""
     for j in range(BLOCK):
         acc[j] = f32(0)
     start = i * rows.shape[1]

@@ -3,14 +3,17 @@
 The log-likelihood of a state is ln p(v) = -F(v) - ln Z: the free energy is cheap, the partition function is not.
 
 * `exact_log_z` enumerates the smaller layer.
-* `ais`, annealed importance sampling (Neal 2001; Salakhutdinov and Murray 2008, the paper's Ref. 32): Z_hat is unbiased, so
-  ln Z_hat lies below ln Z on average (Jensen), and the likelihood that it gives is too high. Few temperatures flatter a model.
+* `ais`, annealed importance sampling (Neal 2001; Salakhutdinov and Murray 2008, the paper's Ref. 32): Z_hat is
+  unbiased, so
+  ln Z_hat lies below ln Z on average (Jensen), and the likelihood that it gives is too high. Few temperatures flatter
+  a model.
 * `reverse_ais` anneals samples of the model the other way: ln Z from above, if the samples are in equilibrium.
-* `raise_bound` (Burda, Grosse and Salakhutdinov 2015, Ref. 33) anneals the test examples themselves: below the likelihood of
+* `raise_bound` (Burda, Grosse and Salakhutdinov 2015, Ref. 33) anneals the test examples themselves: below the
+  likelihood of
   the annealed model on average, with no samples of the model.
 
-Annealing goes through p*_t(v) = exp((1 - t) a0.v + t a.v) prod_j (1 + exp(t (b_j + v.W_j))), from independent pixels with
-fields a0 at t = 0, whose Z is known, to the model at t = 1.
+Annealing goes through p*_t(v) = exp((1 - t) a0.v + t a.v) prod_j (1 + exp(t (b_j + v.W_j))), from independent pixels
+with fields a0 at t = 0, whose Z is known, to the model at t = 1.
 """
 
 from __future__ import annotations
@@ -23,7 +26,7 @@ from tqdm.auto import tqdm
 
 from rbmkit import checks, kernels
 from rbmkit.model import RBM, softplus
-from rbmkit.sampling import chunk_size, draw_seed, random_states, tables_of
+from rbmkit.sampling import chunk_size, draw_seed, tables_of
 
 _LARGEST_LAYER = 32  # units of the layer to enumerate: 2^32 states take an hour
 _LARGEST_TABLE = 20  # units of the layer to enumerate for moments, whose states are held in memory
@@ -73,11 +76,12 @@ def all_states(n: int) -> np.ndarray:
     n = checks.positive_int(n, "n")
     if n > _LARGEST_TABLE:
         raise ValueError(f"2^{n} states do not fit in memory; at most n = {_LARGEST_TABLE} units can be listed")
-    return (np.arange(2**n)[:, None] >> np.arange(n) & 1).astype(np.uint8)
+    return _states(n)
 
 
 def exact_log_z(rbm: RBM, *, beta: float = 1.0) -> float:
-    """ln Z = ln sum_h exp(beta b.h) prod_i (1 + exp(beta (a_i + W_i.h))), over the states of the smaller layer, Eq. (2).
+    """ln Z = ln sum_h exp(beta b.h) prod_i (1 + exp(beta (a_i + W_i.h))), over the states of the smaller layer, Eq.
+    (2).
 
     Parameters
     ----------
@@ -234,8 +238,9 @@ def raise_bound(
 ) -> Estimate:
     """ln p(v) of each example by the reverse AIS estimator (RAISE): on average below, for the annealed model.
 
-    The annealed model draws from the base and takes one block Gibbs step at each temperature up to t = 1; with many temperatures
-    it is the RBM. The estimate starts `chains` reverse runs at each example and needs no samples of the model.
+    The annealed model draws from the base and takes one block Gibbs step at each temperature up to t = 1; with many
+    temperatures it is the RBM. The estimate starts `chains` reverse runs at each example and needs no samples of the
+    model.
 
     Parameters
     ----------
@@ -306,4 +311,4 @@ def _schedule(temperatures: int | np.ndarray) -> np.ndarray:
 
 
 def _states(n: int) -> np.ndarray:
-    return (np.arange(2**n)[:, None] >> np.arange(n) & 1).astype(float)
+    return (np.arange(2**n)[:, None] >> np.arange(n) & 1).astype(np.uint8)

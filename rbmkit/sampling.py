@@ -1,7 +1,7 @@
 """Block Gibbs sampling: all hidden units at once given the visible ones, then all visible units given the hidden ones.
 
-One step v -> h -> v draws h from Eq. (11) and v from its mirror image; it leaves the Boltzmann law of the RBM unchanged.
-The work is done in `rbmkit.kernels`, whose head explains why there is no matrix product in it.
+One step v -> h -> v draws h from Eq. (11) and v from its mirror image; it leaves the Boltzmann law of the RBM
+unchanged. The work is done in `rbmkit.kernels`, whose head explains why there is no matrix product in it.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Training by stochastic gradient ascent of the log-likelihood, Secs. 2 and 6 of the paper.
 
-The gradient, Eq. (6), is <v h> over the data minus <v h> over the model. The second average comes from Markov chains, and the
-methods differ only in where the chains start at each update:
+The gradient, Eq. (6), is <v h> over the data minus <v h> over the model. The second average comes from Markov chains,
+and the methods differ only in where the chains start at each update:
 
 * ``"Rdm"``: random hidden states, forgotten after each update;
 * ``"CD"``: the minibatch itself (contrastive divergence);
@@ -33,7 +33,8 @@ _KIND = "rbmkit.Training/1"
 
 @dataclass(frozen=True)
 class SGD:
-    """Gradient ascent with momentum: velocity <- momentum velocity + gradient, parameter <- parameter + rate velocity, Eq. (13).
+    """Gradient ascent with momentum: velocity <- momentum velocity + gradient, parameter <- parameter + rate velocity,
+    Eq. (13).
 
     Attributes
     ----------
@@ -85,7 +86,7 @@ _OPTIMISERS = {"SGD": SGD, "Adam": Adam}
 
 
 class History:
-    """One row of named numbers per epoch; ``history["epoch"]`` is a column as an array, NaN where a row has no such name."""
+    """One row of named numbers per epoch; ``history["epoch"]`` is a column as an array, NaN where a row lacks it."""
 
     def __init__(self, rows: Sequence[dict[str, float]] = ()):
         self.rows = [dict(row) for row in rows]
@@ -114,7 +115,8 @@ class Training:
     steps : int
         K, block Gibbs steps per update.
     batch_size : int
-        Examples per update (all data if there are fewer); examples that do not fill a batch wait for the next epoch's shuffle.
+        Examples per update (all data if there are fewer); examples that do not fill a batch wait for the next epoch's
+        shuffle.
     chains : int, optional
         Markov chains of the negative phase; default `batch_size`. CD has one per example.
     optimiser : SGD or Adam
@@ -126,14 +128,15 @@ class Training:
         Penalty sum_i l2_modes[i]/2 lambda_i^2 on the leading singular values of W, largest first (the discussion after
         Eq. (57)). Applied once per epoch, by the shrinkage that its own gradient flow gives over that epoch.
     centred : bool
-        Use the centred (enhanced) gradient: that of the model written in v - <v> and h - <h>, averages over data and chains.
+        Use the centred (enhanced) gradient: that of the model written in v - <v> and h - <h>, averages over data and
+        chains.
     rng : int or Generator
 
     Attributes
     ----------
     history : History
-        Per epoch: ``epoch``, ``learning_rate``, ``moment_error`` (root mean square of <v_i>_data - <v_i>_chains over pixels
-        and updates) and what the callbacks returned.
+        Per epoch: ``epoch``, ``learning_rate``, ``moment_error`` (root mean square of <v_i>_data - <v_i>_chains over
+        pixels and updates) and what the callbacks returned.
     update : int
         Updates done so far.
 
@@ -213,8 +216,8 @@ class Training:
         epochs : float
             May be a fraction: it is rounded to a whole number of updates, at least one.
         callbacks : sequence of callables
-            Each is called at the end of every epoch as ``callback(training=self, epoch=int)``; a dict of numbers that it
-            returns goes into that epoch's row of the history.
+            Each is called at the end of every epoch as ``callback(training=self, epoch=int)``; a dict of numbers that
+            it returns goes into that epoch's row of the history.
         progress : bool
             Show a progress bar.
 

@@ -1,4 +1,4 @@
-"""What all figures share: palette, canvas, images of digits, and the one call that shows a figure with its description."""
+"""What all figures share: palette, canvas, images of digits, and the one call that shows a figure."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def canvas(rows: int = 1, columns: int = 1, *, size: tuple[float, float] = (5.0,
 def digits(
     images: np.ndarray, *, columns: int = 10, shape: tuple[int, int] = (28, 28), cmap: str = "gray_r", title: str = ""
 ) -> tuple[Figure, Axes]:
-    """Rows of `images` (n, pixels) as a mosaic of small pictures; symmetric grey scale about 0 if any value is negative."""
+    """Rows of `images` (n, pixels) as a mosaic; the grey scale is symmetric about 0 if any value is negative."""
     images = np.asarray(images, dtype=float)
     rows = -(-len(images) // columns)
     height, width = shape
@@ -60,7 +60,7 @@ def digits(
 
 
 def show(fig: Figure, alt: str) -> None:
-    """Show a figure once, with `alt`, one sentence that says what is seen, stored beside the image for screen readers."""
+    """Show a figure once, with one sentence `alt` that says what is seen, kept beside the image for screen readers."""
     if not alt.strip():
         raise ValueError("a figure needs a description: pass one sentence that says what is seen")
     from IPython.display import display
