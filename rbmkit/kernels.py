@@ -1,4 +1,4 @@
-"""The numba kernels behind sampling, training, annealing and enumeration. Private: the other modules are the front door.
+"""The numba kernels of sampling, training, annealing and enumeration. Private: the other modules are the front door.
 
 WHY NO MATRIX PRODUCT. The states are 0 and 1, so the field v W of a hidden unit is a sum of rows of W, not a product.
 Take the units of a layer in groups of four. A group has 16 states, and each of them adds one fixed vector to the
