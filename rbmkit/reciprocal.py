@@ -1,7 +1,7 @@
 """Reciprocal space: the energy of an RBM in the singular modes of its couplings.
 
-With W = U diag(s) V^T and the projections x = U^T v, y = V^T h, a0 = U^T a, b0 = V^T b, the energy is a sum of terms that
-hold one pair (x_i, y_i) each, Eqs. (14)-(16):
+With W = U diag(s) V^T and the projections x = U^T v, y = V^T h, a0 = U^T a, b0 = V^T b, the energy is a sum of terms
+that hold one pair (x_i, y_i) each, Eqs. (14)-(16):
 
     E_i(x_i, y_i) = -a0_i x_i - b0_i y_i - s_i x_i y_i,        i = 1 ... K,        K = min(N, M),
 
@@ -17,7 +17,7 @@ from functools import cached_property
 
 import numpy as np
 from scipy.integrate import solve_ivp
-from scipy.optimize import brentq, linear_sum_assignment
+from scipy.optimize import linear_sum_assignment
 
 from rbmkit import checks
 from rbmkit.model import RBM
@@ -60,15 +60,15 @@ class Modes:
         return f"Modes(N={len(self.U)}, M={len(self.V)}, K={len(self.s)})"
 
     def x(self, v: np.ndarray, which: Which = _ALL) -> np.ndarray:
-        """Visible reciprocal variables x = U^T v, Eq. (17): (n, K), or the modes `which` only; v is (n, N) of 0 and 1."""
+        """Visible reciprocal variables x = U^T v, Eq. (17), of all modes or of `which`: (n, N) to (n, K)."""
         return _project(checks.binary(v, len(self.U), "v"), self.U[:, which])
 
     def y(self, h: np.ndarray, which: Which = _ALL) -> np.ndarray:
-        """Hidden reciprocal variables y = V^T h, Eq. (17): (n, K), or the modes `which` only; h is (n, M) of 0 and 1."""
+        """Hidden reciprocal variables y = V^T h, Eq. (17), of all modes or of `which`: (n, M) to (n, K)."""
         return _project(checks.binary(h, len(self.V), "h"), self.V[:, which])
 
     def energies(self, v: np.ndarray, h: np.ndarray) -> np.ndarray:
-        """Energies of the modes, Eq. (16), and of the uncoupled rest in the last column; row sums are E(v, h), Eq. (15).
+        """Energies of the modes, Eq. (16), and in the last column of the uncoupled rest; they add up to E, Eq. (15).
 
         The paper's unpaired modes all have singular value 0: any rotation among them is as good, and only the sum of
         their energies, the rest, has a meaning.
@@ -210,9 +210,7 @@ def match(new: Modes, reference: Modes) -> Match:
     return Match(modes=replace(new, s=new.s[order], **turned), order=order, overlap=np.abs(overlap))
 
 
-def flow(
-    modes: Modes, i: int, start: tuple[float, float], times: np.ndarray, *, descend: bool = True
-) -> np.ndarray:
+def flow(modes: Modes, i: int, start: tuple[float, float], times: np.ndarray, *, descend: bool = True) -> np.ndarray:
     """Gradient flow on one landscape, integrated numerically from `start`.
 
     Parameters
@@ -310,31 +308,35 @@ class MarchenkoPastur:
 def fit_marchenko_pastur(s: np.ndarray, N: int, M: int) -> MarchenkoPastur:
     """Fit sigma of Eq. (21) to the bulk of the singular values of one (N, M) matrix.
 
-    The medians are matched, values above `MarchenkoPastur.outlier` are set aside, and so on until none is left to set
-    aside: outliers shift a mean, not this. On a trained model, compare `cdf` with the data: the bulk need not have this
-    shape.
+    The values not above `MarchenkoPastur.outlier` are regressed on the quantiles of the law (the slope of a
+    quantile-quantile plot), starting from the ratio of the medians, until the set of outliers no longer changes. On a
+    trained model, compare `cdf` with the data: the bulk need not have this shape.
 
     Raises
     ------
     ValueError
-        Not min(N, M) values, or the values are not positive.
+        Not min(N, M) values, or half of them are zero.
     """
     unit = MarchenkoPastur(N, M, 1.0)
-    s = checks.real_array(s, (min(N, M),), "s")
-    median = brentq(lambda t: unit.cdf(t) - 0.5, unit.low, unit.high)
-    fit = MarchenkoPastur(N, M, checks.positive_float(np.median(s), "the median of s") / median)
-    while s.max() > fit.outlier:
-        s = s[s <= fit.outlier]
-        fit = MarchenkoPastur(N, M, np.median(s) / median)
+    s = np.sort(checks.real_array(s, (min(N, M),), "s"))
+    grid = np.linspace(unit.low, unit.high, 10_001)
+    cdf = unit.cdf(grid)
+    fit = MarchenkoPastur(N, M, checks.positive_float(np.median(s), "the median of s") / np.interp(0.5, cdf, grid))
+    for _ in range(50):
+        bulk = s[s <= fit.outlier]
+        quantiles = np.interp((np.arange(len(bulk)) + 0.5) / len(bulk), cdf, grid)
+        fit = MarchenkoPastur(N, M, bulk @ quantiles / (quantiles @ quantiles))
+        if (s <= fit.outlier).sum() == len(bulk):
+            break
     return fit
 
 
 # ---------------------------------------------------------------- random states
 def kurtosis(vectors: np.ndarray) -> np.ndarray:
-    """Exact kurtosis of the projections of random states on the columns of `vectors`, 3 - 2 sum_j V_ji^4 for unit columns.
+    """Exact kurtosis of the projections of random states on the columns of `vectors`; 3 if they were Gaussian.
 
     The states are uniform on {0,1}^M, so a projection is a sum of independent terms and cumulants add:
-    3 - 2 sum_j V_ji^4 / (sum_j V_ji^2)^2. Nothing is sampled.
+    3 - 2 sum_j V_ji^4 for unit columns, 3 - 2 sum_j V_ji^4 / (sum_j V_ji^2)^2 for all. Nothing is sampled.
 
     Parameters
     ----------
@@ -394,14 +396,13 @@ def log_density(vector: np.ndarray, x: np.ndarray, *, width: float = 0.0) -> np.
         The spikes are visible (few components carry the vector) and `width` does not merge them.
     """
     c = np.abs(checks.real_array(vector, (None,), "vector")) / 2
-    z = np.abs(np.asarray(x, dtype=float) - np.sum(vector) / 2)  # the law is symmetric about mu
-    width = checks.nonnegative_float(width, "width")
-    series = np.maximum(_series(c, z.ravel(), width), 0).reshape(z.shape)
-    centre = series > _CENTRE * series.max(initial=_series(c, np.zeros(1), width)[0])
-    with np.errstate(divide="ignore"):
-        result = np.log(series)
-    result[~centre] = _saddle_point(c, z[~centre], width)
-    return result
+    x, width = np.asarray(x, dtype=float), checks.nonnegative_float(width, "width")
+    z = np.abs(x.ravel() - np.sum(vector) / 2)  # the law is symmetric about mu
+    peak, *density = _series(c, np.append(0.0, z), width)
+    tail = np.array(density) < _CENTRE * peak
+    result = np.log(np.where(tail, 1.0, density))
+    result[tail] = _saddle_point(c, z[tail], width)
+    return result.reshape(x.shape)
 
 
 def _series(c: np.ndarray, z: np.ndarray, width: float) -> np.ndarray:
@@ -411,8 +412,8 @@ def _series(c: np.ndarray, z: np.ndarray, width: float) -> np.ndarray:
     phi = np.exp(-((width * t) ** 2) / 2)
     for c_j in c:
         phi *= np.cos(c_j * t)
-    terms = 1 + np.flatnonzero(np.abs(phi) > 1e-17).max(initial=0)
-    if terms == _MAX_TERMS:
+    terms = 1 + np.flatnonzero(np.abs(phi) > 1e-14).max(initial=0)
+    if terms > _MAX_TERMS // 2:
         raise ValueError("the density has visible spikes: few components carry the vector; set width to merge them")
     density = (0.5 + np.cos(np.outer(z, t[:terms])) @ phi[:terms]) / L
     return np.where(z < L, density, 0.0)
