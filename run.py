@@ -122,7 +122,9 @@ def tidy(path):
         if "outputs" in cell:
             cell["outputs"] = [out for out in cell["outputs"] if WIDGET not in out.get("data", {})]
             for out in cell["outputs"]:
-                out.update({"metadata": {}} if "metadata" in out else {})
+                if "metadata" in out:  # the description of a figure stays
+                    alts = {mime: m.get("alt") for mime, m in out["metadata"].items() if isinstance(m, dict)}
+                    out["metadata"] = {mime: {"alt": alt} for mime, alt in alts.items() if alt}
     plain = json.dumps(nb, indent=1, ensure_ascii=False, sort_keys=True).replace(f"{ROOT}{os.sep}", "")
     path.write_text(plain + "\n", "utf-8", newline="\n")
 

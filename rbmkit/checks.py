@@ -203,9 +203,6 @@ def read_npz(path: str | os.PathLike, keys: Iterable[str], *, kind: str) -> dict
             if not zipfile.is_zipfile(file):
                 raise zipfile.BadZipFile("not a complete zip archive")
             file.seek(0)
-            if not zipfile.is_zipfile(file):
-                raise zipfile.BadZipFile("not a complete zip archive")
-            file.seek(0)
             with np.load(file, allow_pickle=False) as archive:
                 arrays = {name: archive[name] for name in archive.files}
         except _UNREADABLE as error:

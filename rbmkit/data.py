@@ -8,6 +8,7 @@ the partition function at any size are known, so samplers, training and likeliho
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -22,6 +23,7 @@ from rbmkit.model import RBM, softplus
 MNIST_KIND = "rbmkit.mnist/1"
 MNIST_KEYS = ("train", "test", "train_labels", "test_labels")
 MNIST_SHA256 = "17df1a8316646e36a0b10ee8c43b27fa66e067bce84a74998079348c90db4acf"
+TRAJECTORY_KIND = "rbmkit.trajectory/1"
 _PIXELS = 28 * 28
 
 
@@ -117,6 +119,57 @@ def _digits(digits: int | Iterable[int]) -> list[int]:
     if not wanted or max(wanted) > 9:
         raise ValueError(f"digits must be one or more of 0 to 9, got {several}")
     return wanted
+
+
+# ---------------------------------------------------------------- trained models
+@dataclass(frozen=True, eq=False)
+class Trajectory:
+    """Snapshots of one training on MNIST, and what was measured on them.
+
+    Attributes
+    ----------
+    epochs : (T,) array
+        When each snapshot was taken, in epochs; 0 is the untrained model.
+    W, a, b : (T, N, M) float16, (T, N) and (T, M) float32 arrays
+        Parameters, W rounded to 11 bits.
+    measured : dict of (T,) arrays
+        Mean free energy of the test digits; ln Z by AIS, reverse AIS and RAISE, with standard errors; sample sizes.
+    options : dict
+        How the model was trained: the arguments of `rbmkit.Training`.
+    """
+
+    epochs: np.ndarray
+    W: np.ndarray
+    a: np.ndarray
+    b: np.ndarray
+    measured: dict[str, np.ndarray]
+    options: dict
+
+    def __len__(self) -> int:
+        return len(self.epochs)
+
+    def rbm(self, k: int) -> RBM:
+        """The model of snapshot k."""
+        return RBM(self.W[k], self.a[k], self.b[k])
+
+
+def trained() -> RBM:
+    """The RBM with 500 hidden units that ships with the project, trained by ``data/make_rbm_mnist_500.py``."""
+    return RBM.load(data_folder() / "rbm_mnist_500.npz")
+
+
+def trajectory() -> Trajectory:
+    """Snapshots of the training of `trained`.
+
+    Raises
+    ------
+    FileNotFoundError, ValueError
+        The file is missing, damaged or foreign.
+    """
+    keys = ("epochs", "W", "a", "b", "options")
+    arrays = checks.read_npz(data_folder() / "trajectory_mnist_500.npz", keys, kind=TRAJECTORY_KIND)
+    epochs, W, a, b, options = (arrays.pop(key) for key in keys)
+    return Trajectory(epochs, W, a, b, arrays, json.loads(str(options)))
 
 
 # ---------------------------------------------------------------- patterns

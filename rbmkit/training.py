@@ -241,13 +241,19 @@ class Training:
         self._check_finite()
         return self
 
+    def options(self) -> dict[str, Any]:
+        """How this training is done, as names and values that fit into JSON."""
+        optimiser = {"name": type(self.optimiser).__name__, **asdict(self.optimiser)}
+        names = "method", "steps", "batch_size", "chains", "schedule", "l2", "l2_modes", "centred"
+        return {name: getattr(self, name) for name in names} | {"optimiser": optimiser}
+
     def save(self, path: str | os.PathLike) -> None:
         """Write the whole state to an npz file, all or nothing; the data are not stored, only their fingerprint."""
         memory = {f"memory_{k}_{part}": m[part] for k, m in enumerate(self._memory) for part in range(2)}
         state = {"update": self.update, "seed": self.seed, "errors": self._errors, "history": self.history.rows}
         checks.write_npz(
             path, kind=_KIND, W=self._W, a=self._a, b=self._b, v=np.packbits(self._v, axis=1), **memory,
-            text=np.array(json.dumps({"options": self._options(), "state": state, "data": _fingerprint(self.data)})),
+            text=np.array(json.dumps({"options": self.options(), "state": state, "data": _fingerprint(self.data)})),
         )  # fmt: skip
 
     @classmethod
@@ -367,11 +373,6 @@ class Training:
                 f"a parameter is NaN or infinite after update {self.update} (learning rate {self._rate():.3g}); "
                 "use a smaller learning rate"
             )
-
-    def _options(self) -> dict[str, Any]:
-        optimiser = {"name": type(self.optimiser).__name__, **asdict(self.optimiser)}
-        names = "method", "steps", "batch_size", "chains", "schedule", "l2", "l2_modes", "centred"
-        return {name: getattr(self, name) for name in names} | {"optimiser": optimiser}
 
 
 def exact_gradient(rbm: RBM, data: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

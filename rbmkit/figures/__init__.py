@@ -1,5 +1,5 @@
 """Figures of the notebooks: one module per notebook, each function takes computed arrays and returns ``(fig, ax)``."""
 
-from rbmkit.figures.style import COLOURS, MARKERS, canvas, digits, show
+from rbmkit.figures.style import COLOURS, MARKERS, canvas, curves, digits, show
 
-__all__ = ["COLOURS", "MARKERS", "canvas", "digits", "show"]
+__all__ = ["COLOURS", "MARKERS", "canvas", "curves", "digits", "show"]

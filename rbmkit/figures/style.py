@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
 import matplotlib.pyplot as plt
 import numpy as np
 from cycler import cycler
@@ -36,6 +38,29 @@ def canvas(rows: int = 1, columns: int = 1, *, size: tuple[float, float] = (5.0,
     """
     with plt.rc_context(_LOOK):
         return plt.subplots(rows, columns, figsize=(size[0] * columns, size[1] * rows), **kwargs)
+
+
+def curves(
+    series: Mapping[str, Sequence],
+    *,
+    xlabel: str,
+    ylabel: str,
+    title: str = "",
+    ax: Axes | None = None,
+    **axes: object,
+) -> tuple[Figure, Axes]:
+    """Lines with error bars: `series` maps a label to (x, y) or (x, y, error).
+
+    Drawn on `ax`, or on a new canvas; further keywords are axes properties, such as ``xscale="log"``.
+    """
+    fig, ax = canvas() if ax is None else (ax.figure, ax)
+    with plt.rc_context(_LOOK):
+        for label, (x, y, *error) in series.items():
+            ax.errorbar(x, y, yerr=error[0] if error else None, label=label, capsize=2, elinewidth=1)
+        ax.set(xlabel=xlabel, ylabel=ylabel, title=title, **axes)
+        if len(series) > 1:
+            ax.legend()
+    return fig, ax
 
 
 def digits(
