@@ -18,8 +18,8 @@ inside. Threaded BLAS calls between parallel regions would make two thread pools
 takes several times longer), so no BLAS is called in these loops.
 
 THE DRAW. A unit with field x is 1 with probability sigma(x) = 1 / (1 + e^-x), that is if u (1 + e^-x) <= 1 for uniform
-u. Field, exponential, random number and comparison are fused, in float32. Probabilities below 2^-32 count as
-zero.
+u. Field, exponential, random number and comparison are fused, in float32. Probabilities below 2^-32 count as zero,
+those above 1 - 2^-24 as one.
 
 RANDOM NUMBERS are counter-based: unit j of layer l at step s of chain c sees hash(key(seed, s, l, c), j), so the
 numbers depend neither on the number of threads nor on the size of chunks, and a run can be resumed at any step. The
@@ -235,7 +235,7 @@ def uniform(key, j):
 
 @jit
 def exp_negative(x):
-    """e^x for x <= 0 in float32, relative error below (|x| + 1) 1e-7; at least 2^-125 (denormals are slow)."""
+    """e^x for x <= 0 in float32, relative error below (|x| + 2) 1e-7; at least 2^-125 (denormals are slow)."""
     t = max(x * f32(1.4426950408889634), f32(-125))
     n = np.int32(t - f32(0.5))
     r = t - f32(n)
