@@ -1,0 +1,228 @@
+"""Block Gibbs sampling: stationary under the enumerated law, right conditionals, same chains for any threads.
+
+Statistical tests compare counts with exact probabilities by chi-squared and allow p-values down to 1e-6, about five
+sigma; the seeds are fixed.
+"""
+
+import itertools
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from scipy.stats import chisquare, norm
+
+from rbmkit import RBM, gibbs, sampling
+
+P_VALUE = 1e-6
+POWERS = 2 ** np.arange(16)
+
+
+def states(n):
+    return np.array(list(itertools.product((0, 1), repeat=n)), dtype=np.uint8)[:, ::-1]  # row k: binary digits of k
+
+
+def small_rbm(N=5, M=4, scale=1.5, seed=1):
+    rng = np.random.default_rng(seed)
+    return RBM(W=rng.normal(0, scale, (N, M)), a=rng.normal(size=N), b=rng.normal(size=M))
+
+
+def joint_law(rbm, beta):
+    """(2^N, 2^M) probabilities by enumeration."""
+    v, h = states(rbm.N), states(rbm.M)
+    weight = np.exp(-beta * rbm.energy(np.repeat(v, len(h), axis=0), np.tile(h, (len(v), 1))))
+    return (weight / weight.sum()).reshape(len(v), len(h))
+
+
+def p_value(counts, p):
+    """Of counts against probabilities p; cells that expect fewer than ten counts are merged."""
+    counts, expected = counts.ravel(), p.ravel() * counts.sum()
+    few = expected < 10
+    if few.any():
+        counts, expected = np.append(counts[~few], counts[few].sum()), np.append(expected[~few], expected[few].sum())
+    return chisquare(counts, expected, sum_check=False).pvalue
+
+
+def joint_counts(chains, rbm):
+    cells = (chains.v @ POWERS[: rbm.N]) * 2**rbm.M + chains.h @ POWERS[: rbm.M]
+    return np.bincount(cells, minlength=2 ** (rbm.N + rbm.M)).reshape(2**rbm.N, 2**rbm.M)
+
+
+# ---------------------------------------------------------------- stationarity
+@pytest.mark.parametrize("beta", [1.0, 0.4, 1.7])
+@pytest.mark.parametrize("steps", [1, 3])
+def test_the_boltzmann_law_is_stationary(beta, steps):
+    rbm = small_rbm()
+    joint = joint_law(rbm, beta)
+    v = states(rbm.N)[np.random.default_rng(2).choice(len(joint), size=200_000, p=joint.sum(axis=1))]
+    counts = joint_counts(gibbs(rbm, v, steps=steps, rng=3, beta=beta), rbm)
+    assert p_value(counts, joint) > P_VALUE
+    assert p_value(counts.sum(axis=1), joint.sum(axis=1)) > P_VALUE
+    assert p_value(counts, joint_law(rbm, beta * 1.05)) < P_VALUE  # the test can tell betas 5 % apart
+
+
+@pytest.mark.parametrize("beta", [1.0, 0.5])
+def test_states_after_and_before_a_step_follow_the_transition_matrix(beta):
+    """From all states in turn: one step draws p(v' | v) = sum_h p(v' | h) p(h | v), row by row."""
+    rbm, n = small_rbm(N=4, M=3), 20_000
+    joint = joint_law(rbm, beta)
+    transition = (joint / joint.sum(axis=1, keepdims=True)) @ (joint / joint.sum(axis=0)).T
+    v = gibbs(rbm, np.repeat(states(4), n, axis=0), steps=1, rng=4, beta=beta).v
+    for k, row in enumerate(v.reshape(16, n, 4) @ POWERS[:4]):
+        assert p_value(np.bincount(row, minlength=16), transition[k]) > P_VALUE
+
+
+@pytest.mark.parametrize("beta", [1.0, 0.5])
+@pytest.mark.parametrize("steps", [1, 2])
+def test_random_hidden_starts_follow_the_exact_law_after_some_steps(beta, steps):
+    """h uniform, then v | h, h | v, ...: the exact law of (v, h) after k steps, by matrix products."""
+    rbm = small_rbm(N=4, M=5)
+    joint = joint_law(rbm, beta)
+    v_given_h, h_given_v = joint / joint.sum(axis=0), joint / joint.sum(axis=1, keepdims=True)
+    h = np.full(32, 1 / 32)
+    for _ in range(steps):
+        v = v_given_h @ h
+        h = v @ h_given_v
+    counts = joint_counts(gibbs(rbm, 200_000, steps=steps, rng=5, beta=beta), rbm)
+    assert p_value(counts, v[:, None] * h_given_v) > P_VALUE
+
+
+def test_random_hidden_starts_reach_the_boltzmann_law():
+    rbm = small_rbm(scale=0.8)
+    counts = joint_counts(gibbs(rbm, 200_000, steps=60, rng=6), rbm)
+    assert p_value(counts, joint_law(rbm, 1.0)) > P_VALUE
+
+
+def test_infinite_temperature_is_coin_tossing():
+    rbm = small_rbm()
+    counts = joint_counts(gibbs(rbm, np.ones((100_000, 5)), steps=1, rng=7, beta=0.0), rbm)
+    assert p_value(counts, np.full((32, 16), 1 / 512)) > P_VALUE
+
+
+# ---------------------------------------------------------------- conditional means, more than 1e5 draws
+@pytest.mark.parametrize("beta", [1.0, 0.5])
+def test_conditional_means_of_every_unit(beta):
+    """For all units at once: the largest of 200 deviations stays below 5 sigma after Bonferroni, their square is one."""
+    N, M, n = 130, 70, 120_000
+    rng = np.random.default_rng(8)
+    rbm = RBM(W=rng.normal(0, 0.3, (N, M)), a=rng.normal(size=N), b=rng.normal(size=M))
+    v = (rng.random(N) < 0.3).astype(np.uint8)
+    h = gibbs(rbm, np.tile(v, (n, 1)), steps=1, rng=9, beta=beta).h
+    assert_means(h, rbm.hidden_mean(v, beta)[0])
+    fixed = (rng.random(M) < 0.5).astype(np.uint8)
+    mirror = RBM(W=rbm.W.T, a=rbm.b, b=rbm.a)  # hidden and visible layers exchanged
+    assert_means(gibbs(mirror, np.tile(fixed, (n, 1)), steps=1, rng=10, beta=beta).h, rbm.visible_mean(fixed, beta)[0])
+
+
+def assert_means(x, p):
+    n, units = x.shape
+    z = (x.mean(axis=0) - p) / np.sqrt(p * (1 - p) / n)
+    assert np.abs(z).max() < norm.isf(P_VALUE / 2 / units)
+    assert abs(np.mean(z**2) - 1) < 5 * np.sqrt(2 / units)
+    pairs = np.corrcoef(x.T.astype(np.float32))[np.triu_indices(units, 1)] * np.sqrt(n)  # units are independent
+    assert np.abs(pairs).max() < norm.isf(P_VALUE / 2 / pairs.size)
+
+
+def test_chains_that_start_alike_are_independent():
+    """Two halves of 2 x 5,000 identical starts: correlation of the magnetisations within 5 sigma of zero."""
+    rbm = small_rbm(N=60, M=40, scale=0.1)
+    m = gibbs(rbm, np.zeros((10_000, 60)), steps=2, rng=11).v.mean(axis=1)
+    for lag in (1, 2, 5_000):
+        assert abs(np.corrcoef(m[:-lag], m[lag:])[0, 1]) < 5 / np.sqrt(10_000 - lag)
+
+
+# ---------------------------------------------------------------- seeds, shapes, threads
+def test_the_seed_decides():
+    rbm = small_rbm()
+    first, again = (gibbs(rbm, 50, steps=4, rng=12) for _ in range(2))
+    np.testing.assert_array_equal(first.v, again.v)
+    np.testing.assert_array_equal(first.h, again.h)
+    assert (gibbs(rbm, 50, steps=4, rng=13).v != first.v).any()
+    generator = np.random.default_rng(12)
+    gibbs(rbm, 50, steps=4, rng=generator)
+    assert (gibbs(rbm, 50, steps=4, rng=generator).v != first.v).any()  # a generator moves on
+
+
+def test_start_is_left_alone_and_results_have_the_right_form():
+    rbm = small_rbm()
+    start = np.zeros((7, 5), np.uint8)
+    chains = gibbs(rbm, start, steps=3, rng=14)
+    assert not start.any()
+    assert (chains.v.shape, chains.h.shape) == ((7, 5), (7, 4))
+    assert chains.v.dtype == chains.h.dtype == np.uint8
+    assert gibbs(rbm, [0, 1, 0, 1, 1], steps=1, rng=1).v.shape == (1, 5)
+    assert gibbs(rbm, np.int64(3), steps=1, rng=1).h.shape == (3, 4)
+
+
+def test_fortran_order_booleans_and_floats_are_the_same_start():
+    rbm = small_rbm()
+    start = (np.random.default_rng(0).random((20, 5)) < 0.5).astype(np.uint8)
+    expected = gibbs(rbm, start, steps=2, rng=15).v
+    for same in (np.asfortranarray(start), start.astype(bool), start.astype(float), start[::-1][::-1]):
+        np.testing.assert_array_equal(gibbs(rbm, same, steps=2, rng=15).v, expected)
+
+
+@pytest.mark.parametrize("n", [1, 2, 7, 256, 257, 513, 5000])
+def test_chunks_cover_all_chains(n):
+    size = sampling.chunk_size(n)
+    assert 1 <= size <= 256
+    assert -(-n // size) * size >= n
+
+
+THREADS = """
+import hashlib, numba, numpy as np
+from rbmkit import RBM, Adam, Training, ais, gibbs, raise_bound, reverse_ais, exact_log_z
+rng = np.random.default_rng(1)
+rbm = RBM(W=rng.normal(0, 0.3, (70, 130)), a=rng.normal(size=70), b=rng.normal(size=130))
+small = RBM(W=rbm.W[:, :15], a=rbm.a, b=rbm.b[:15])
+data = (rng.random((321, 70)) < 0.3).astype(np.uint8)
+def digests():
+    digest = lambda *arrays: hashlib.sha256(b"".join(np.ascontiguousarray(x).tobytes() for x in arrays)).hexdigest()
+    chains, free = gibbs(rbm, data, steps=5, rng=2), gibbs(rbm, 100, steps=3, rng=2, beta=0.5)
+    yield "gibbs", digest(chains.v, chains.h, free.v, free.h)
+    yield "ais", digest(ais(rbm, chains=77, temperatures=20, rng=3).log_weights)
+    yield "reverse", digest(reverse_ais(rbm, data, temperatures=20, rng=3).log_weights)
+    yield "raise", digest(raise_bound(rbm, data[:5], chains=9, temperatures=20, rng=3).log_weights)
+    yield "exact", digest(np.array(exact_log_z(small)))
+    for method in ("Rdm", "CD", "PCD"):
+        training = Training(rbm, data, method=method, steps=2, batch_size=50, optimiser=Adam(0.01), centred=True, rng=4)
+        training.run(2, progress=False)
+        yield method, digest(training.rbm.W, training.rbm.a, training.rbm.b, training.chain_states)
+results = []
+for threads in (1, 2):
+    numba.set_num_threads(threads)
+    results.append(dict(digests()))
+assert numba.get_num_threads() == 2
+different = [name for name in results[0] if results[0][name] != results[1][name]]
+print("different:", different)
+"""
+
+
+def test_one_and_two_threads_give_the_same_numbers():
+    environment = os.environ | {"NUMBA_NUM_THREADS": "2"}
+    run = subprocess.run([sys.executable, "-c", THREADS], env=environment, capture_output=True, text=True, check=False)
+    assert run.stdout.strip() == "different: []", run.stderr
+
+
+# ---------------------------------------------------------------- bad input
+@pytest.mark.parametrize(
+    ("change", "error", "message"),
+    [
+        ({"start": np.zeros((3, 4))}, ValueError, "start must have shape"),
+        ({"start": np.full((3, 5), 2)}, ValueError, "only 0 and 1"),
+        ({"start": np.full((3, 5), np.nan)}, ValueError, "NaN"),
+        ({"start": np.zeros((0, 5))}, ValueError, "empty"),
+        ({"start": 0}, ValueError, "start must be an integer >= 1"),
+        ({"start": True}, (TypeError, ValueError), "start"),
+        ({"steps": 0}, ValueError, "steps must be an integer >= 1"),
+        ({"steps": 1.5}, TypeError, "steps"),
+        ({"beta": -1}, ValueError, "beta must be 0 or above"),
+        ({"beta": np.nan}, ValueError, "beta must be finite"),
+        ({"rng": None}, TypeError, "rng must be"),
+    ],
+)
+def test_bad_input_is_refused_with_one_sentence(change, error, message):
+    arguments = {"start": 3, "steps": 1, "rng": 1} | change
+    with pytest.raises(error, match=message):
+        gibbs(small_rbm(), arguments.pop("start"), **arguments)
