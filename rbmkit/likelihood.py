@@ -30,6 +30,7 @@ from rbmkit.sampling import chunk_size, draw_seed, tables_of
 
 _LARGEST_LAYER = 32  # units of the layer to enumerate: 2^32 states take an hour
 _LARGEST_TABLE = 20  # units of the layer to enumerate for moments, whose states are held in memory
+_BLOCK = 2**22  # numbers in one work array (32 MB)
 _MEAN_MARGIN = 0.01  # the base model keeps its pixel means this far from 0 and 1, so that it covers the model
 
 
@@ -111,7 +112,8 @@ def exact_log_z(rbm: RBM, *, beta: float = 1.0) -> float:
     largest = float((np.abs(a) + np.abs(W).sum(axis=1)).max())
     if largest > 700:
         raise ValueError(f"fields reach {largest:.0f}, and exp overflows above 700; use a smaller beta or ais()")
-    low, middle = min(m, 6), min(max(m - 6, 0), 7)
+    low = min(m, 6)
+    middle = min(m - low, max(7, (m - low) // 2))  # two tables of similar size, in memory at once
     parts = [slice(0, low), slice(low, low + middle), slice(low + middle, m)]
     states = [_states(part.stop - part.start) for part in parts]
     B, A_mid, A_high = (np.exp(s @ W[:, part].T) for s, part in zip(states, parts, strict=True))
@@ -129,12 +131,16 @@ def exact_moments(rbm: RBM, *, beta: float = 1.0) -> Moments:
     beta = checks.inverse_temperature(beta)
     flip = rbm.M > rbm.N
     W, a, b = (rbm.W.T, rbm.b, rbm.a) if flip else (rbm.W, rbm.a, rbm.b)
-    h = all_states(len(b)).astype(float)
-    field = beta * (a + h @ W.T)
-    log_weight = beta * (h @ b) + softplus(field).sum(axis=1)
+    h = all_states(len(b))
+    blocks = np.array_split(h, -(-len(h) * len(a) // _BLOCK))
+    log_weight = np.concatenate([beta * (x @ b) + softplus(beta * (a + x @ W.T)).sum(axis=1) for x in blocks])
     p = np.exp(log_weight - logsumexp(log_weight))
-    v = expit(field)
-    v_mean, h_mean, vh = p @ v, p @ h, (v * p[:, None]).T @ h
+    v_mean, vh = np.zeros(len(a)), np.zeros(W.shape)
+    for x, weight in zip(blocks, np.array_split(p, len(blocks)), strict=True):
+        v = expit(beta * (a + x @ W.T)) * weight[:, None]
+        v_mean += v.sum(axis=0)
+        vh += v.T @ x
+    h_mean = p @ h
     return Moments(h_mean, v_mean, vh.T) if flip else Moments(v_mean, h_mean, vh)
 
 
@@ -272,7 +278,7 @@ def _anneal(rbm: RBM, v: np.ndarray, a0: np.ndarray, t: np.ndarray, rng: np.rand
     """Log weights (n,) of runs through the values `t`, from states v (n, N), which are moved."""
     tables, seed, log_w = tables_of(rbm), draw_seed(rng), np.zeros(len(v))
     base, da = kernels.padded(a0), kernels.padded(rbm.a - a0)
-    part = max(1, len(t) // 50)
+    part = max(100, len(t) // 50)  # a kernel call for a few temperatures costs more than they do
     for k in tqdm(range(0, len(t) - 1, part), disable=not progress, desc="annealing"):
         stretch = np.ascontiguousarray(t[k : k + part + 1])
         kernels.anneal(tables.h, tables.b, tables.v, da, base, v, stretch, seed, k, chunk_size(len(v)), log_w)
