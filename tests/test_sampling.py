@@ -103,7 +103,7 @@ def test_infinite_temperature_is_coin_tossing():
 # ---------------------------------------------------------------- conditional means, more than 1e5 draws
 @pytest.mark.parametrize("beta", [1.0, 0.5])
 def test_conditional_means_of_every_unit(beta):
-    """For all units at once: the largest of 200 deviations stays below 5 sigma after Bonferroni, their square is one."""
+    """For all units at once: the largest of 200 deviations stays below 5 sigma (Bonferroni); squares average 1."""
     N, M, n = 130, 70, 120_000
     rng = np.random.default_rng(8)
     rbm = RBM(W=rng.normal(0, 0.3, (N, M)), a=rng.normal(size=N), b=rng.normal(size=M))
