@@ -30,9 +30,9 @@ OPTIONS = {
     "centred": True,
 }
 SIGMA, SEED = 0.01, 1
-TEMPERATURES = 10_000  # intervals of all annealing
-CHAINS = 500  # runs of AIS and of reverse AIS
-EXAMPLES, RUNS = 500, 10  # of RAISE: test digits, and reverse runs for each
+TEMPERATURES = 3_000  # intervals of all annealing
+CHAINS = 200  # runs of AIS and of reverse AIS
+EXAMPLES, RUNS = 200, 5  # of RAISE: test digits, and reverse runs for each
 
 
 def train(folder: Path, data: np.ndarray) -> Training:
@@ -55,7 +55,7 @@ def bracket(rbm: RBM, chains: np.ndarray, test: np.ndarray, means: np.ndarray) -
     """Test log-likelihood from above by AIS; from below by reverse AIS and, for the first test digits, by RAISE."""
     free_energy = rbm.free_energy(test)
     options = {"temperatures": TEMPERATURES, "pixel_means": means, "rng": 7}
-    samples = gibbs(rbm, chains, steps=1000, rng=7).v
+    samples = gibbs(rbm, chains[:CHAINS], steps=1000, rng=7).v
     upper, lower = ais(rbm, chains=CHAINS, **options), reverse_ais(rbm, samples, **options)
     low = raise_bound(rbm, test[:EXAMPLES], chains=RUNS, **options)
     shift = (-free_energy[:EXAMPLES] - low.value).mean()  # RAISE's ln Z, so that all three speak of the whole test set

@@ -139,6 +139,8 @@ class Training:
         pixels and updates) and what the callbacks returned.
     update : int
         Updates done so far.
+    method, steps, optimiser, l2
+        As given; they may be changed between runs.
 
     Raises
     ------
@@ -356,9 +358,10 @@ class Training:
             "moment_error": float(np.sqrt(np.mean(np.square(self._errors)))),
         }
         self._errors = []
+        self.history.rows.append(row)  # before the callbacks: one of them may save the training
         for callback in callbacks:
-            row |= callback(training=self, epoch=row["epoch"]) or {}
-        self.history.rows.append(row)
+            returned = callback(training=self, epoch=row["epoch"]) or {}
+            row |= {name: float(value) for name, value in returned.items()}
 
     def _shrink_modes(self) -> None:
         """d lambda_i / dt = -l2_i lambda_i over the time of one epoch, rate times updates."""

@@ -107,6 +107,17 @@ def noise_problems(nb) -> list[str]:
     return problems
 
 
+def alt_problems(nb) -> list[str]:
+    """Every picture carries a description for screen readers (`rbmkit.figures.show` stores it)."""
+    return [
+        f"cell {i} shows a picture without a description"
+        for i, cell in enumerate(nb.cells)
+        for out in cell.get("outputs", [])
+        if "image/png" in out.get("data", {})
+        and not out.get("metadata", {}).get("image/png", {}).get("alt", "").strip()
+    ]
+
+
 def size_problems(path: Path) -> list[str]:
     size = path.stat().st_size
     return [] if size < 3 * MEGABYTE else [f"{path.name} has {size / MEGABYTE:.1f} MB, over 3"]
@@ -146,7 +157,7 @@ def test_header(stem):
     assert header_problems(stem.with_suffix(".md").read_text("utf-8")) == []
 
 
-@pytest.mark.parametrize("rule", [execution_problems, length_problems, magic_problems, noise_problems])
+@pytest.mark.parametrize("rule", [execution_problems, length_problems, magic_problems, noise_problems, alt_problems])
 def test_rule(stem, rule):
     assert rule(read(stem)) == []
 
@@ -252,6 +263,13 @@ def test_noise_rule():
     assert len(noise_problems(notebook(code(outputs=[widget])))) == 1
     assert len(noise_problems(notebook(code(metadata={"execution": {}})))) == 1
     assert len(noise_problems(new_notebook(metadata={**run.METADATA, "widgets": {}}))) == 1
+
+
+def test_alt_rule():
+    picture = new_output("display_data", data={"image/png": ""}, metadata={"image/png": {"alt": "A line."}})
+    assert alt_problems(notebook(code(outputs=[picture]))) == []
+    picture.metadata = {"image/png": {"alt": " "}}
+    assert alt_problems(notebook(code(outputs=[picture]))) == ["cell 0 shows a picture without a description"]
 
 
 def test_size_rule(tmp_path):

@@ -1,0 +1,100 @@
+"""Explorer of notebook 1: steer the training of a small RBM and watch its exact likelihood."""
+
+from __future__ import annotations
+
+import io
+
+import matplotlib.pyplot as plt
+import numpy as np
+
+from rbmkit.data import bars_and_stripes
+from rbmkit.figures.style import COLOURS, canvas
+from rbmkit.likelihood import exact_log_z, log_likelihood
+from rbmkit.model import RBM
+from rbmkit.sampling import gibbs
+from rbmkit.training import METHODS, SGD, Training
+
+_SIDE, _HIDDEN, _UPDATES = 4, 12, 20
+
+
+class Session:
+    """The state behind the widget: a training, the likelihood so far, and the picture of both.
+
+    Attributes
+    ----------
+    training : Training
+    likelihood : list of float
+        Exact log-likelihood of the patterns after every 20 updates, in nats.
+    """
+
+    def __init__(self, seed: int = 0):
+        self.patterns = bars_and_stripes(_SIDE)
+        start = RBM.random(_SIDE**2, _HIDDEN, sigma=0.1, rng=seed)
+        self.training = Training(start, self.patterns, batch_size=len(self.patterns), rng=seed)
+        self.likelihood = [self._measure()]
+        self._figure()
+
+    def advance(self, method: str, steps: int, learning_rate: float, bursts: int = 5) -> bytes:
+        """Train for `bursts` times 20 updates with these settings; returns the new picture (PNG)."""
+        self.training.method, self.training.steps, self.training.optimiser = method, steps, SGD(learning_rate)
+        for _ in range(bursts):
+            self.training.run(_UPDATES, progress=False)
+            self.likelihood.append(self._measure())
+        return self.picture()
+
+    def picture(self) -> bytes:
+        """PNG of the likelihood curve and of samples after 100 steps."""
+        updates = _UPDATES * np.arange(len(self.likelihood))
+        self._line.set_data(updates, self.likelihood)
+        self._left.set(xlim=(0, max(updates[-1], 1)), ylim=(min(self.likelihood) - 0.5, -2.5))
+        samples = gibbs(self.training.rbm, 40, steps=100, rng=0).v.reshape(5, 8, _SIDE, _SIDE)
+        tiles = np.pad(samples, ((0, 0), (0, 0), (0, 1), (0, 1)), constant_values=0)
+        self._image.set_data(tiles.transpose(0, 2, 1, 3).reshape(5 * (_SIDE + 1), -1))
+        buffer = io.BytesIO()
+        self._fig.savefig(buffer, format="png")
+        return buffer.getvalue()
+
+    def _measure(self) -> float:
+        return log_likelihood(self.training.rbm, self.patterns, exact_log_z(self.training.rbm))
+
+    def _figure(self) -> None:
+        self._fig, (self._left, right) = canvas(1, 2, size=(4.2, 3.0))
+        (self._line,) = self._left.plot([], [], color=COLOURS[0], markersize=3)
+        self._left.axhline(-np.log(len(self.patterns)), color="black", linestyle=":")
+        self._left.set(xlabel="updates", ylabel="exact log-likelihood (nats)")
+        self._image = right.imshow(np.zeros((5 * (_SIDE + 1), 8 * (_SIDE + 1))), cmap="gray_r", vmin=0, vmax=1)
+        right.set(title="samples")
+        right.set_axis_off()
+        plt.close(self._fig)
+
+
+def steer():
+    """Buttons and sliders that train a 16 x 12 RBM on bars and stripes; without ipywidgets, a line that says so."""
+    try:
+        import ipywidgets as widgets
+    except ImportError:
+        print("The explorer needs ipywidgets: pip install ipywidgets. The notebook goes on without it.")
+        return None
+    session = Session()
+    image = widgets.Image(value=session.picture(), format="png")
+    method = widgets.Dropdown(options=METHODS, value="PCD", description="method")
+    steps = widgets.IntSlider(value=5, min=1, max=50, description="K")
+    rate = widgets.FloatLogSlider(value=0.1, base=10, min=-3, max=1, step=0.25, description="learning rate")
+    train, reset = widgets.Button(description="train 100 updates"), widgets.Button(description="start again")
+    message = widgets.Label("dotted line: the best possible, ln(1/30)")
+
+    def on_train(_) -> None:
+        try:
+            image.value = session.advance(method.value, steps.value, rate.value)
+            message.value = f"log-likelihood {session.likelihood[-1]:.3f} nats; the best possible is -3.401"
+        except FloatingPointError as error:
+            message.value = str(error)
+
+    def on_reset(_) -> None:
+        nonlocal session
+        session = Session(seed=np.random.default_rng().integers(10**6))
+        image.value = session.picture()
+
+    train.on_click(on_train)
+    reset.on_click(on_reset)
+    return widgets.VBox([widgets.HBox([method, steps, rate]), widgets.HBox([train, reset, message]), image])
