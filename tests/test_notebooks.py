@@ -109,13 +109,13 @@ def noise_problems(nb) -> list[str]:
 
 def alt_problems(nb) -> list[str]:
     """Every picture carries a description for screen readers (`rbmkit.figures.show` stores it)."""
-    return [
-        f"cell {i} shows a picture without a description"
-        for i, cell in enumerate(nb.cells)
-        for out in cell.get("outputs", [])
-        if "image/png" in out.get("data", {})
-        and not out.get("metadata", {}).get("image/png", {}).get("alt", "").strip()
-    ]
+    problems = []
+    for i, cell in enumerate(nb.cells):
+        for out in cell.get("outputs", []):
+            description = out.get("metadata", {}).get("image/png", {}).get("alt", "")
+            if "image/png" in out.get("data", {}) and not description.strip():
+                problems.append(f"cell {i} shows a picture without a description")
+    return problems
 
 
 def size_problems(path: Path) -> list[str]:
