@@ -15,7 +15,8 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -165,16 +166,13 @@ class Training:
         rng: int | np.random.Generator,
     ):
         self.data = checks.binary(data, rbm.N, "data")
-        if method not in METHODS:
-            raise ValueError(f"unknown method {method!r}; choose one of {', '.join(METHODS)}")
         if not isinstance(optimiser, SGD | Adam):
             raise TypeError(f"optimiser must be an SGD(...) or an Adam(...), got {optimiser!r}")
         self.method, self.optimiser, self.centred = method, optimiser, bool(centred)
         self.steps = checks.positive_int(steps, "steps")
         self.batch_size = min(checks.positive_int(batch_size, "batch_size"), len(self.data))
         self.chains = self.batch_size if chains is None else checks.positive_int(chains, "chains")
-        if method == "CD" and self.chains != self.batch_size:
-            raise ValueError(f"CD starts one chain per example: leave chains out, or set it to {self.batch_size}")
+        self._check_method()
         self.schedule = _checked_schedule(schedule)
         self.l2 = checks.nonnegative_float(l2, "l2")
         self.l2_modes = [checks.nonnegative_float(x, "l2_modes") for x in l2_modes or ()]
@@ -233,6 +231,7 @@ class Training:
         FloatingPointError
             A parameter became NaN or infinite; says at which update and learning rate.
         """
+        self._check_method()
         count = max(1, round(checks.positive_float(epochs, "epochs") * self.updates_per_epoch))
         with tqdm(total=count, disable=not progress, desc=f"{self.method}-{self.steps}", unit="update") as bar:
             for _ in range(count):
@@ -269,17 +268,23 @@ class Training:
         """
         names = [f"memory_{k}_{part}" for k in range(3) for part in range(2)]
         stored = checks.read_npz(path, ("W", "a", "b", "v", "text", *names), kind=_KIND)
-        text = json.loads(str(stored["text"]))
-        rbm = RBM(stored["W"], stored["a"], stored["b"])
-        if _fingerprint(checks.binary(data, rbm.N, "data")) != text["data"]:
+        with _reading(path):
+            text = json.loads(str(stored["text"]))
+            rbm, fingerprint = RBM(stored["W"], stored["a"], stored["b"]), text["data"]
+        data = checks.binary(data, rbm.N, "data")
+        if _fingerprint(data) != fingerprint:
             raise ValueError(f"{path} was saved with other data; resume it with the data it was trained on")
-        options, state = text["options"], text["state"]
-        name = options["optimiser"].pop("name")
-        self = cls(rbm, data, **options | {"optimiser": _OPTIMISERS[name](**options["optimiser"])}, rng=0)
-        self.seed, self.update, self._errors = state["seed"], state["update"], state["errors"]
-        self.history = History(state["history"])
-        self._v = np.unpackbits(stored["v"], axis=1, count=rbm.N)
-        self._memory = [tuple(stored[f"memory_{k}_{part}"] for part in range(2)) for k in range(3)]
+        with _reading(path):
+            options, state = text["options"], text["state"]
+            name = options["optimiser"].pop("name")
+            self = cls(rbm, data, **options | {"optimiser": _OPTIMISERS[name](**options["optimiser"])}, rng=0)
+            self.seed, self.update, self._errors = state["seed"], state["update"], state["errors"]
+            self.history = History(state["history"])
+            self._v = _alike(np.unpackbits(stored["v"], axis=1, count=rbm.N), self._v)
+            self._memory = [
+                tuple(_alike(stored[f"memory_{k}_{part}"], pattern) for part, pattern in enumerate(memory))
+                for k, memory in enumerate(self._memory)
+            ]
         return self
 
     # ---- the update --------------------------------------------------------------------------------------------------
@@ -298,6 +303,12 @@ class Training:
         ]
         self._h = np.empty((self.chains, M), np.uint8)
         self._order = np.empty(0, int)
+
+    def _check_method(self) -> None:
+        if self.method not in METHODS:
+            raise ValueError(f"unknown method {self.method!r}; choose one of {', '.join(METHODS)}")
+        if self.method == "CD" and self.chains != self.batch_size:
+            raise ValueError(f"CD starts one chain per example: leave chains out, or set it to {self.batch_size}")
 
     def _one_update(self) -> None:
         kernels.fill_tables(self._W, *self._tables)
@@ -415,11 +426,28 @@ class _Phase:
 
 
 def _checked_schedule(schedule: Sequence[tuple[float, float]] | None) -> list[tuple[float, float]]:
-    points = [(0.0, 1.0)] if schedule is None else [(float(epoch), float(factor)) for epoch, factor in schedule]
+    try:
+        points = [(0.0, 1.0)] if schedule is None else [(float(epoch), float(factor)) for epoch, factor in schedule]
+    except (TypeError, ValueError):
+        points = []
     epochs = [epoch for epoch, _ in points]
-    if not points or sorted(set(epochs)) != epochs or any(not 0 <= factor < np.inf for _, factor in points):
+    if not (points and np.isfinite(points).all() and sorted(set(epochs)) == epochs and min(f for _, f in points) >= 0):
         raise ValueError(f"schedule must be (epoch, factor) pairs, epochs increasing, factors >= 0; got {schedule!r}")
     return points
+
+
+@contextmanager
+def _reading(path: str | os.PathLike) -> Iterator[None]:
+    try:
+        yield
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
+        raise ValueError(f"{path} does not hold a valid training ({error!r}); save or fetch it again") from error
+
+
+def _alike(array: np.ndarray, pattern: np.ndarray) -> np.ndarray:
+    if (array.shape, array.dtype) != (pattern.shape, pattern.dtype):
+        raise ValueError(f"an array is {array.dtype} {array.shape} instead of {pattern.dtype} {pattern.shape}")
+    return array
 
 
 def _fingerprint(data: np.ndarray) -> str:
