@@ -1,0 +1,522 @@
+"""Training: every part of an update against plain NumPy, learning against the exact likelihood, and restarts.
+
+Float32 parameters of order one agree with float64 twins to about 1e-6 per update; restarts must agree bit for bit.
+"""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+
+import numba
+import numpy as np
+import pytest
+
+from rbmkit import (
+    RBM,
+    SGD,
+    Adam,
+    Training,
+    bars_and_stripes,
+    checks,
+    exact_gradient,
+    exact_log_z,
+    gibbs,
+    kernels,
+    log_likelihood,
+    training,
+)
+from rbmkit.sampling import tables_of
+
+RNG = np.random.default_rng(0)
+DATA = (RNG.random((130, 21)) < np.linspace(0.1, 0.9, 21)).astype(np.uint8)
+START = RBM.random(21, 70, sigma=0.3, rng=1, pixel_means=DATA.mean(axis=0))
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    """Small models are fastest with one thread, most of all on a busy machine; test_sampling compares one and two."""
+    threads = numba.get_num_threads()
+    numba.set_num_threads(1)
+    yield
+    numba.set_num_threads(threads)
+
+
+def quiet(run, epochs, **kwargs):
+    return run.run(epochs, progress=False, **kwargs)
+
+
+def parameters(run):
+    return [x.copy() for x in (run.rbm.W, run.rbm.a, run.rbm.b)]
+
+
+def assert_identical(one, other):
+    for x, y in zip((*parameters(one), one.chain_states), (*parameters(other), other.chain_states), strict=True):
+        np.testing.assert_array_equal(x, y)
+    assert one.history.rows == other.history.rows
+    assert (one.update, one.epoch) == (other.update, other.epoch)
+
+
+# ---------------------------------------------------------------- one update, written again
+def sigmoid(x):
+    return 1 / (1 + np.exp(-x))
+
+
+def twin_gradient(W, b, batch, chains, centred):
+    """Eq. (6) for data and chains, in the coordinates v - mu, h - lam if centred."""
+    h_data, h_chains = sigmoid(b + batch @ W), sigmoid(b + chains @ W)
+    dW = batch.T @ h_data / len(batch) - chains.T @ h_chains / len(chains)
+    da, db = batch.mean(axis=0) - chains.mean(axis=0), h_data.mean(axis=0) - h_chains.mean(axis=0)
+    if centred:
+        mu, lam = (batch.mean(axis=0) + chains.mean(axis=0)) / 2, (h_data.mean(axis=0) + h_chains.mean(axis=0)) / 2
+        dW = dW - np.outer(mu, db) - np.outer(da, lam)
+        da, db = da - dW @ lam, db - mu @ dW
+    return [dW, da, db]
+
+
+def twin_step(optimiser, x, g, memory, rate, count):
+    if isinstance(optimiser, SGD):
+        memory[0] = optimiser.momentum * memory[0] + g
+        return x + rate * memory[0]
+    memory[0] = optimiser.beta1 * memory[0] + (1 - optimiser.beta1) * g
+    memory[1] = optimiser.beta2 * memory[1] + (1 - optimiser.beta2) * g**2
+    mean, square = memory[0] / (1 - optimiser.beta1**count), memory[1] / (1 - optimiser.beta2**count)
+    return x + rate * mean / (np.sqrt(square) + optimiser.epsilon)
+
+
+def twin_chains(run, rbm, before, batch, k):
+    """Chains after update k, by the kernel, from where the method starts them."""
+    tables, tail = tables_of(rbm), (run.steps, np.float32(1), run.seed, k * run.steps, 16)
+    v = {"PCD": before, "CD": batch}.get(run.method)
+    if v is None:
+        h = np.random.default_rng((run.seed, k, 1)).integers(0, 2, (run.chains, rbm.M), dtype=np.uint8)
+        v = np.empty((run.chains, rbm.N), np.uint8)
+        kernels.gibbs(tables.v, tables.a, tables.h, tables.b, h, v, *tail)
+    else:
+        v = v.copy()
+        kernels.gibbs(tables.h, tables.b, tables.v, tables.a, v, np.empty((len(v), rbm.M), np.uint8), *tail)
+    return v
+
+
+@pytest.mark.parametrize("centred", [False, True])
+@pytest.mark.parametrize("optimiser", [SGD(0.1), SGD(0.1, momentum=0.8), Adam(0.01, beta1=0.8, beta2=0.99)])
+@pytest.mark.parametrize(("method", "chains"), [("PCD", 33), ("CD", None), ("Rdm", 20)])
+def test_updates_equal_their_twin(method, chains, optimiser, centred):
+    """Twelve updates over three epochs of four batches; each starts from our parameters and is redone in float64."""
+    l2 = 0.02
+    run = Training(
+        START, DATA, method=method, steps=2, batch_size=30, chains=chains, optimiser=optimiser, l2=l2,
+        schedule=[(1, 1.0), (3, 0.5)], centred=centred, rng=3,
+    )  # fmt: skip
+    memory = [[np.zeros_like(x), np.zeros_like(x)] for x in parameters(run)]
+    order = None
+    for k in range(12):
+        if k % 4 == 0:
+            order = np.random.default_rng((run.seed, k // 4)).permutation(130)
+        batch = DATA[order[30 * (k % 4) : 30 * (k % 4 + 1)]]
+        before, states, rbm = parameters(run), run.chain_states, run.rbm
+        quiet(run, 0.25)
+        np.testing.assert_array_equal(run.chain_states, twin_chains(run, rbm, states, batch, k))
+        gradient = twin_gradient(before[0], before[2], batch.astype(float), run.chain_states.astype(float), centred)
+        gradient[0] -= l2 * before[0]
+        rate = optimiser.learning_rate * np.interp((k + 1) / 4, [1, 3], [1.0, 0.5])
+        for x, g, m, got in zip(before, gradient, memory, parameters(run), strict=True):
+            # Adam divides by the gradient's size: where that is tiny, rounding of the gradient may turn its sign
+            small = isinstance(optimiser, Adam) & (np.abs(g) > 1e-12) & (np.abs(g) < 1e-5)
+            assert small.sum() < 3 + 0.02 * small.size
+            expected = twin_step(optimiser, x, g, m, rate, k + 1)
+            np.testing.assert_allclose(got[~small], expected[~small], rtol=0, atol=3e-6)
+    assert run.update == 12
+    assert run.epoch == 3
+
+
+def test_one_step_of_exact_sampling_follows_the_exact_gradient():
+    """With 200,000 equilibrium chains the first SGD step is the exact gradient within 5 sigma of its sampling error."""
+    rng = np.random.default_rng(4)
+    rbm = RBM(W=rng.normal(0, 0.7, (6, 4)), a=rng.normal(size=6), b=rng.normal(size=4))
+    data = rng.integers(0, 2, (50, 6))
+    n = 200_000
+    run = Training(rbm, data, steps=100, batch_size=50, chains=n, optimiser=SGD(1.0), rng=5)
+    quiet(run, 1)
+    for x, y, g in zip(parameters(run), (rbm.W, rbm.a, rbm.b), exact_gradient(rbm, data), strict=True):
+        assert np.abs(x - y - g).max() < 5 * 0.5 / np.sqrt(n) + 1e-6
+
+
+# ---------------------------------------------------------------- learning
+@pytest.mark.parametrize(
+    ("options", "goal"),
+    [
+        ({"method": "PCD"}, -3.1),
+        ({"method": "PCD", "optimiser": SGD(0.1, momentum=0.5), "centred": True}, -3.0),
+        ({"method": "PCD", "optimiser": Adam(0.01), "schedule": [(500, 1), (1500, 0.02)]}, -2.9),
+        ({"method": "CD"}, -3.3),
+        ({"method": "Rdm", "steps": 20}, -3.2),
+    ],
+)
+def test_training_learns_bars_and_stripes(options, goal):
+    """The 14 patterns of 3 x 3: at best -ln 14 = -2.64 nats; untrained -9 ln 2 = -6.2."""
+    data = bars_and_stripes(3)
+    chains = None if options["method"] == "CD" else 200
+    options = {"steps": 5, "optimiser": SGD(0.2), "batch_size": 14, "chains": chains} | options
+    run = Training(RBM.random(9, 12, sigma=0.05, rng=6), data, rng=7, **options)
+    quiet(run, 1500)
+    value = log_likelihood(run.rbm, data, exact_log_z(run.rbm))
+    assert goal < value < -np.log(14)
+
+
+def test_training_follows_the_data_means_without_couplings():
+    """Strong L2 keeps W near 0; then a goes to the logit of the pixel means (5 sigma of the chains' average)."""
+    run = Training(
+        RBM(np.zeros((21, 3)), np.zeros(21), np.zeros(3)), DATA, batch_size=130, chains=2000, l2=5.0,
+        optimiser=SGD(0.1), rng=8,
+    )  # fmt: skip
+    quiet(run, 1500)
+    assert np.abs(run.rbm.W).max() < 0.05
+    means = run.rbm.visible_mean(np.zeros((1, 3)))[0]
+    assert np.abs(means - DATA.mean(axis=0)).max() < 0.03
+
+
+def test_chain_states_are_the_chains_of_the_last_update():
+    assert_method = {}
+    for method in ("PCD", "CD", "Rdm"):
+        run = Training(START, DATA, method=method, steps=1, batch_size=40, rng=9)
+        first = run.chain_states
+        assert first.shape == (40, 21)
+        quiet(run, 1)
+        states = run.chain_states
+        assert set(np.unique(states)) == {0, 1}
+        states[:] = 7  # a copy: the training does not see this
+        assert run.chain_states.max() == 1
+        assert_method[method] = run.chain_states
+    assert (assert_method["PCD"] != assert_method["CD"]).any()
+    assert (assert_method["PCD"] != assert_method["Rdm"]).any()
+
+
+def test_persistent_chains_start_at_data_points():
+    run = Training(START, DATA, batch_size=40, chains=300, rng=10)
+    rows = {row.tobytes() for row in DATA}
+    assert all(row.tobytes() in rows for row in run.chain_states)
+
+
+def test_pcd_chains_follow_the_model():
+    """After training with a tiny rate the chains have the model's means: 5 sigma for 5,000 chains."""
+    rbm = RBM.random(21, 10, sigma=0.5, rng=11)
+    run = Training(rbm, DATA, steps=5, batch_size=130, chains=5000, optimiser=SGD(1e-12), rng=12)
+    quiet(run, 100)
+    reference = gibbs(rbm, 100_000, steps=300, rng=13).v
+    z = (run.chain_states.mean(axis=0) - reference.mean(axis=0)) / np.sqrt(0.25 * (1 / 5000 + 1 / 100_000))
+    assert np.abs(z).max() < 5
+
+
+# ---------------------------------------------------------------- penalties
+def test_l2_shrinks_the_couplings():
+    free, held = (quiet(Training(START, DATA, l2=l2, rng=14), 30).rbm.W for l2 in (0.0, 0.5))
+    assert np.linalg.norm(held) < 0.5 * np.linalg.norm(free)
+
+
+def test_equal_penalties_on_all_modes_are_uniform_l2():
+    """Without a gradient (one pattern as data, chains that cannot leave it) both decay by exp(-l2 rate updates)."""
+    rng = np.random.default_rng(15)
+    rbm = RBM(rng.normal(0, 0.1, (8, 5)), np.full(8, -60.0), np.zeros(5))
+    data = np.zeros((100, 8), np.uint8)
+    options = {"batch_size": 10, "optimiser": SGD(0.05), "rng": 16}
+    uniform = quiet(Training(rbm, data, l2=0.3, **options), 4).rbm.W
+    modes = quiet(Training(rbm, data, l2_modes=[0.3] * 5, **options), 4).rbm.W
+    np.testing.assert_allclose(modes, rbm.W * np.exp(-0.3 * 0.05 * 40), rtol=1e-5)
+    np.testing.assert_allclose(uniform, rbm.W * (1 - 0.3 * 0.05) ** 40, rtol=1e-5)
+    np.testing.assert_allclose(modes, uniform, rtol=40 * (0.3 * 0.05) ** 2)  # ln(1 - x) = -x - x^2 / 2
+
+
+def test_equal_penalties_agree_with_l2_on_real_data_up_to_the_splitting():
+    """The split is of order rate per epoch: with a ten times smaller rate the difference is ten times smaller."""
+    gaps = []
+    for rate, epochs in ((0.1, 2), (0.01, 20)):
+        options = {"batch_size": 130, "chains": 2000, "optimiser": SGD(rate), "rng": 17}
+        uniform = quiet(Training(START, DATA, l2=1.0, **options), epochs).rbm.W
+        modes = quiet(Training(START, DATA, l2_modes=[1.0] * 21, **options), epochs).rbm.W
+        gaps.append(np.abs(modes - uniform).max())
+    assert gaps[0] < 0.02
+    assert gaps[1] < 0.4 * gaps[0]
+
+
+def test_only_the_chosen_modes_shrink():
+    rng = np.random.default_rng(18)
+    rbm = RBM(rng.normal(0, 0.3, (8, 5)), np.full(8, -60.0), np.zeros(5))
+    run = Training(rbm, np.zeros((100, 8)), l2_modes=[0.0, 0.4], batch_size=10, optimiser=SGD(0.05), rng=19)
+    before, after = (np.linalg.svd(W, compute_uv=False) for W in (rbm.W, quiet(run, 1).rbm.W))
+    expected = before * np.exp(-np.array([0, 0.4, 0, 0, 0]) * 0.05 * 10)
+    np.testing.assert_allclose(after, np.sort(expected)[::-1], rtol=1e-5)
+
+
+# ---------------------------------------------------------------- schedule, history, callbacks
+def test_schedule_interpolates_the_learning_rate():
+    run = Training(START, DATA, batch_size=65, optimiser=SGD(0.2), schedule=[(2, 1.0), (4, 0.5), (6, 0.0)], rng=20)
+    quiet(run, 7)
+    np.testing.assert_allclose(run.history["learning_rate"], [0.2, 0.2, 0.15, 0.1, 0.05, 0.0, 0.0], atol=1e-12)
+    before = parameters(run)
+    quiet(run, 1)
+    np.testing.assert_array_equal(parameters(run)[0], before[0])
+
+
+def test_history_counts_epochs_and_measures_the_mismatch():
+    run = Training(START, DATA, batch_size=130, chains=500, rng=21)
+    quiet(run, 3)
+    np.testing.assert_array_equal(run.history["epoch"], [1, 2, 3])
+    assert len(run.history) == 3
+    last = np.sqrt(np.mean((DATA.mean(axis=0) - run.chain_states.mean(axis=0)) ** 2))
+    assert run.history["moment_error"][-1] == pytest.approx(last, rel=1e-5)
+    with pytest.raises(KeyError, match="no column 'loss'"):
+        run.history["loss"]
+
+
+def test_callbacks_get_keywords_and_fill_the_history():
+    calls = []
+
+    def watch(*, training, epoch):
+        calls.append((epoch, training.update))
+        return {"norm": np.float32(np.linalg.norm(training.rbm.W)), "even": epoch} if epoch % 2 == 0 else None
+
+    run = quiet(Training(START, DATA, batch_size=65, rng=22), 4, callbacks=[watch])
+    assert calls == [(1, 2), (2, 4), (3, 6), (4, 8)]
+    np.testing.assert_array_equal(run.history["even"], [np.nan, 2, np.nan, 4])
+    assert run.history["norm"][3] == pytest.approx(np.linalg.norm(run.rbm.W))
+
+
+def test_callbacks_do_not_disturb_the_run():
+    def measure(*, training, epoch):
+        return {"error": np.abs(gibbs(training.rbm, 10, steps=2, rng=epoch).v.mean() - 0.5)}
+
+    plain, watched = (quiet(Training(START, DATA, rng=23), 3, callbacks=c) for c in ([], [measure]))
+    np.testing.assert_array_equal(plain.rbm.W, watched.rbm.W)
+
+
+def test_examples_are_used_once_per_epoch():
+    data = np.eye(12, dtype=np.uint8)
+    run = Training(RBM.random(12, 3, sigma=0.1, rng=1), data, batch_size=5, rng=24)
+    assert run.updates_per_epoch == 2  # ten of the twelve examples; the others wait
+    seen = []
+    for k in range(4):
+        run.update = k
+        seen.append(run._next_batch().argmax(axis=1))
+    for epoch in (seen[:2], seen[2:]):
+        assert len(set(np.concatenate(epoch))) == 10
+    assert not np.array_equal(seen[0], seen[2])
+
+
+def test_small_data_fill_one_batch():
+    for method in ("PCD", "CD", "Rdm"):
+        run = Training(START, DATA[:7], method=method, batch_size=100, rng=25)
+        assert (run.batch_size, run.chains, run.updates_per_epoch) == (7, 7, 1)
+        quiet(run, 2)
+        assert np.isfinite(run.rbm.W).all()
+
+
+def test_parts_of_an_epoch_add_up():
+    whole, parts = (Training(START, DATA, batch_size=13, rng=26) for _ in range(2))
+    quiet(whole, 2)
+    for part in (0.3, 0.2, 1.0, 0.5):
+        quiet(parts, part)
+    assert_identical(whole, parts)
+
+
+def test_method_may_change_between_runs_if_the_chains_fit():
+    run = quiet(Training(START, DATA, batch_size=26, rng=37), 1)
+    run.method = "CD"
+    quiet(run, 1)
+    wide = Training(START, DATA, batch_size=26, chains=90, rng=37)
+    wide.method = "CD"  # 26 examples would be written into 90 rows, or 90 into 26
+    with pytest.raises(ValueError, match="CD starts one chain per example"):
+        quiet(wide, 1)
+
+
+def test_seed_decides_and_chunks_do_not(monkeypatch):
+    one, other = (quiet(Training(START, DATA, batch_size=50, rng=seed), 2) for seed in (27, 28))
+    assert (one.rbm.W != other.rbm.W).any()
+    monkeypatch.setattr(training, "chunk_size", lambda n: 3)
+    assert_identical(one, quiet(Training(START, DATA, batch_size=50, rng=27), 2))
+
+
+# ---------------------------------------------------------------- save and resume
+KINDS = [
+    {"method": "PCD", "optimiser": SGD(0.1, momentum=0.9), "l2": 0.01, "chains": 17},
+    {"method": "PCD", "optimiser": Adam(0.01), "centred": True, "l2_modes": [0.1, 0.2]},
+    {"method": "CD", "optimiser": Adam(0.01), "steps": 3},
+    {"method": "Rdm", "optimiser": SGD(0.1), "steps": 4, "schedule": [(0, 1), (3, 0.1)], "chains": 50},
+]
+
+
+@pytest.mark.parametrize("options", KINDS, ids=lambda o: f"{o['method']}-{type(o['optimiser']).__name__}")
+@pytest.mark.parametrize("epochs", [1, 1.3])
+def test_resumed_training_is_the_same_bit_for_bit(options, epochs, tmp_path):
+    whole, broken = (Training(START, DATA, batch_size=13, rng=29, **options) for _ in range(2))
+    quiet(whole, epochs)
+    quiet(whole, 2)
+    quiet(broken, epochs).save(tmp_path / "run.npz")
+    resumed = Training.resume(tmp_path / "run.npz", DATA)
+    assert_identical(resumed, broken)
+    assert resumed.options() == broken.options()
+    quiet(resumed, 2)
+    assert_identical(whole, resumed)
+    resumed.save(tmp_path / "again.npz")
+    whole.save(tmp_path / "whole.npz")
+    assert (tmp_path / "again.npz").read_bytes() == (tmp_path / "whole.npz").read_bytes()
+
+
+def test_a_callback_can_save_and_its_file_has_the_epoch(tmp_path):
+    def keep(*, training, epoch):
+        training.save(tmp_path / f"{epoch}.npz")
+
+    whole = quiet(Training(START, DATA, rng=30), 4, callbacks=[keep])
+    resumed = Training.resume(tmp_path / "2.npz", DATA)
+    np.testing.assert_array_equal(resumed.history["epoch"], [1, 2])
+    assert_identical(quiet(resumed, 2), whole)
+
+
+KILLED = """
+import sys
+sys.path.insert(0, {tests!r})
+from test_training import DATA, START
+from rbmkit import Adam, Training
+run = Training(START, DATA, steps=2, batch_size=13, optimiser=Adam(0.01), rng=31)
+def keep(*, training, epoch):
+    training.save({path!r})
+    print(epoch, flush=True)
+run.run(10**6, callbacks=[keep], progress=False)
+"""
+
+
+@pytest.mark.skipif(os.name == "nt", reason="kills by signal")
+def test_a_killed_run_resumes_from_its_last_save(tmp_path):
+    path = tmp_path / "run.npz"
+    script = KILLED.format(tests=os.path.dirname(__file__), path=str(path))
+    with subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True) as process:
+        for line in process.stdout:
+            if int(line) == 5:
+                process.send_signal(signal.SIGKILL)
+                break
+    assert process.returncode == -signal.SIGKILL
+    resumed = Training.resume(path, DATA)
+    assert resumed.epoch >= 5
+    whole = quiet(Training(START, DATA, steps=2, batch_size=13, optimiser=Adam(0.01), rng=31), round(resumed.epoch) + 3)
+    assert_identical(quiet(resumed, 3), whole)
+
+
+def test_files_that_do_not_fit_are_refused(tmp_path):
+    path = tmp_path / "run.npz"
+    quiet(Training(START, DATA, rng=32), 1).save(path)
+    with pytest.raises(ValueError, match="other data"):
+        Training.resume(path, 1 - DATA)
+    with pytest.raises(ValueError, match="other data"):
+        Training.resume(path, DATA[:-1])
+    with pytest.raises(ValueError, match="shape"):
+        Training.resume(path, DATA[:, :-1])
+    with pytest.raises(FileNotFoundError):
+        Training.resume(tmp_path / "none.npz", DATA)
+    START.save(tmp_path / "rbm.npz")
+    with pytest.raises(ValueError, match="not a file of kind"):
+        Training.resume(tmp_path / "rbm.npz", DATA)
+    (tmp_path / "text.npz").write_text("hello")
+    with pytest.raises(ValueError, match="cannot be read"):
+        Training.resume(tmp_path / "text.npz", DATA)
+
+
+@pytest.mark.parametrize("part", [0.0, 0.3, 0.9, 0.999])
+def test_truncated_files_are_refused(part, tmp_path):
+    path = tmp_path / "run.npz"
+    Training(START, DATA, rng=33).save(path)
+    content = path.read_bytes()
+    path.write_bytes(content[: int(part * len(content))])
+    with pytest.raises(ValueError, match="cannot be read"):
+        Training.resume(path, DATA)
+
+
+def damaged_text(text):
+    yield "not json"
+    yield json.dumps({})
+    for change in ({"method": "XYZ"}, {"optimiser": {"name": "Newton"}}, {"steps": 0}):
+        yield json.dumps(text | {"options": text["options"] | change})
+    yield json.dumps(text | {"state": {}})
+
+
+def test_files_with_wrong_content_are_refused(tmp_path):
+    path = tmp_path / "run.npz"
+    Training(START, DATA, rng=34).save(path)
+    arrays = checks.read_npz(path, [], kind=training._KIND)
+    text = json.loads(str(arrays["text"]))
+    for wrong in damaged_text(text):
+        checks.write_npz(path, kind=training._KIND, **arrays | {"text": np.array(wrong)})
+        with pytest.raises(ValueError, match="run.npz"):
+            Training.resume(path, DATA)
+    for change in ({"v": arrays["v"][:3]}, {"memory_0_0": arrays["memory_0_0"][:3]}, {"W": arrays["W"] * np.nan}):
+        checks.write_npz(path, kind=training._KIND, **arrays | change)
+        with pytest.raises(ValueError, match="run.npz"):
+            Training.resume(path, DATA)
+
+
+# ---------------------------------------------------------------- errors
+def test_divergence_stops_with_update_and_rate():
+    run = Training(START, DATA, batch_size=130, optimiser=SGD(1e30), l2=1.0, rng=35)
+    with (
+        np.errstate(all="ignore"),
+        pytest.raises(FloatingPointError, match=r"after update \d+ \(learning rate 1e\+30\).*smaller learning rate"),
+    ):
+        quiet(run, 100)
+    assert run.update <= 50
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "message"),
+    [
+        ({"method": "pcd"}, ValueError, "unknown method 'pcd'; choose one of Rdm, CD, PCD"),
+        ({"steps": 0}, ValueError, "steps must be an integer >= 1"),
+        ({"steps": 2.0}, TypeError, "steps must be an integer"),
+        ({"batch_size": 0}, ValueError, "batch_size"),
+        ({"chains": 0}, ValueError, "chains"),
+        ({"method": "CD", "chains": 3}, ValueError, "CD starts one chain per example"),
+        ({"data": np.zeros((0, 21))}, ValueError, "data is empty"),
+        ({"data": np.zeros((5, 20))}, ValueError, r"data must have shape \(n, 21\)"),
+        ({"data": np.full((5, 21), np.nan)}, ValueError, "data contains NaN"),
+        ({"data": np.full((5, 21), 0.5)}, ValueError, "only 0 and 1"),
+        ({"data": 255 * DATA}, ValueError, "only 0 and 1"),
+        ({"optimiser": 0.1}, TypeError, "optimiser must be"),
+        ({"optimiser": SGD}, TypeError, "optimiser must be"),
+        ({"schedule": []}, ValueError, "schedule"),
+        ({"schedule": [(2, 1), (1, 1)]}, ValueError, "epochs increasing"),
+        ({"schedule": [(1, -1)]}, ValueError, "factors >= 0"),
+        ({"schedule": [(1, np.nan)]}, ValueError, "schedule"),
+        ({"schedule": [(np.nan, 1)]}, ValueError, "schedule"),
+        ({"schedule": 3}, (TypeError, ValueError), "schedule"),
+        ({"l2": -0.1}, ValueError, "l2"),
+        ({"l2_modes": [0.1] * 22}, ValueError, "only 21 modes"),
+        ({"l2_modes": [-0.1]}, ValueError, "l2_modes"),
+        ({"rng": None}, TypeError, "rng"),
+    ],
+)
+def test_bad_options_are_refused_with_one_sentence(change, error, message):
+    options = {"data": DATA, "rng": 1} | change
+    with pytest.raises(error, match=message) as caught:
+        Training(START, options.pop("data"), **options)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: SGD(0), "learning_rate must be above 0"),
+        (lambda: SGD(np.nan), "learning_rate must be finite"),
+        (lambda: SGD(0.1, momentum=1.0), "momentum"),
+        (lambda: Adam(-1), "learning_rate"),
+        (lambda: Adam(beta1=1.0), "beta1"),
+        (lambda: Adam(epsilon=0), "epsilon"),
+    ],
+)
+def test_bad_optimisers_are_refused(make, message):
+    with pytest.raises(ValueError, match=message):
+        make()
+
+
+@pytest.mark.parametrize("epochs", [0, -1, np.nan])
+def test_bad_epochs_are_refused(epochs):
+    with pytest.raises(ValueError, match="epochs"):
+        quiet(Training(START, DATA, rng=36), epochs)
