@@ -1,6 +1,7 @@
 """Reciprocal space against enumeration, numerical integration and random matrices."""
 
 import itertools
+import sys
 
 import numpy as np
 import pytest
@@ -9,6 +10,9 @@ from scipy.optimize import brentq, minimize_scalar
 from scipy.special import logsumexp
 
 from rbmkit import RBM
+from rbmkit.explorers import reciprocal as explorers
+from rbmkit.figures import canvas
+from rbmkit.figures import reciprocal as figures
 from rbmkit.reciprocal import (
     MarchenkoPastur,
     fit_marchenko_pastur,
@@ -373,3 +377,47 @@ def test_log_density_with_visible_spikes_is_refused():
     assert np.exp(log_density(np.full(100, 0.1), [5.0], width=0.15)) == pytest.approx(
         1 / np.sqrt(2 * np.pi * (0.25 + 0.15**2)), rel=0.01
     )
+
+
+# ---------------------------------------------------------------- figures and explorers
+@pytest.fixture
+def landscapes():
+    rng = np.random.default_rng(0)
+    models = {"0": RBM.random(30, 20, sigma=0.1, rng=1), "1": RBM.random(30, 20, sigma=1.0, rng=2)}
+    v = rng.integers(0, 2, (50, 30), dtype=np.uint8)
+    return explorers.Landscapes(models, v, np.arange(50) % 10, dict.fromkeys(models, v[:7]), rng=0)
+
+
+def test_saddle_is_drawn_if_it_is_in_view_and_named_if_not():
+    m = modes(random_rbm(6, 4))
+    for shift, stars in ((0, 1), (100, 0)):
+        _, ax = canvas()
+        figures.landscape(ax, m, 0, *((z[0] + shift - 1, z[0] + shift + 1) for z in (m.x0, m.y0)))
+        assert sum(line.get_marker() == "*" for line in ax.lines) == stars
+        assert len(ax.texts) == 1 - stars
+
+
+def test_landscape_explorer_draws_the_chosen_points(landscapes):
+    ax = landscapes("1", 3, digit=4, show="data").axes[0]
+    assert ax.get_title().startswith("mode 3")
+    dots = ax.collections[-2].get_offsets()  # before the discs behind the numerals
+    m, (x, y) = landscapes.modes["1"], landscapes.points["1", "data"]
+    chosen = landscapes.labels == 4
+    np.testing.assert_allclose(dots, np.column_stack([x[chosen, 2], y[chosen, 2]]))
+    assert x.shape == (50, 20)
+    assert m.s[0] > landscapes.modes["0"].s[0]
+
+
+def test_explorers_redraw_when_a_control_changes(landscapes):
+    for explorer in (explorers.landscapes(landscapes), explorers.marchenko_pastur_explorer()):
+        *controls, picture = explorer.children
+        before = bytes(picture.value)
+        assert before.startswith(b"\x89PNG")
+        controls[1].value += 1
+        assert bytes(picture.value) != before
+
+
+def test_explorers_without_ipywidgets_say_so(monkeypatch, landscapes, capsys):
+    monkeypatch.setitem(sys.modules, "ipywidgets", None)
+    assert explorers.landscapes(landscapes) is None
+    assert "needs ipywidgets" in capsys.readouterr().out

@@ -1,0 +1,140 @@
+"""Explorers of notebook 2: landscapes of the modes, and the Marchenko-Pastur law."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from io import BytesIO
+
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.figure import Figure
+
+from rbmkit.figures import reciprocal as figures
+from rbmkit.figures.style import canvas
+from rbmkit.model import RBM
+from rbmkit.reciprocal import MarchenkoPastur, Modes, modes
+
+_POINTS = 1000  # at most so many data points are drawn
+
+
+class Landscapes:
+    """What the landscape explorer draws: data and samples on any mode of any model; call it for a figure.
+
+    Parameters
+    ----------
+    models : dict of RBM
+        Under the names to choose from, e.g. epochs.
+    data, labels : (n, N) array of 0 and 1 and (n,) array of int
+    samples : dict of (n', N) arrays of 0 and 1
+        Visible states sampled from each model.
+    rng : int
+        Seed for the choice of the points drawn and for their hidden states.
+    """
+
+    def __init__(
+        self,
+        models: Mapping[str, RBM],
+        data: np.ndarray,
+        labels: np.ndarray,
+        samples: Mapping[str, np.ndarray],
+        *,
+        rng: int,
+    ):
+        rng = np.random.default_rng(rng)
+        chosen = rng.permutation(len(data))[:_POINTS]
+        self.labels = labels[chosen]
+        self.modes: dict[str, Modes] = {name: modes(rbm) for name, rbm in models.items()}
+        self.points = {}
+        for name, rbm in models.items():
+            for kind, v in (("data", data[chosen]), ("samples", samples[name][:_POINTS])):
+                mean = rbm.hidden_mean(v)
+                h = (rng.random(mean.shape) < mean).astype(np.uint8)
+                m = self.modes[name]
+                self.points[name, kind] = m.x(v).astype(np.float32), m.y(h).astype(np.float32)
+
+    def __call__(self, model: str, mode: int, digit: int | None = None, show: str = "data and samples") -> Figure:
+        """The landscape of `mode` (from 1, as in the paper); `digit` None for all; `show` data, samples or both."""
+        i, m = mode - 1, self.modes[model]
+        x, y = (z[:, i] for z in self.points[model, "data"])
+        gx, gy = (z[:, i] for z in self.points[model, "samples"])
+        fig, ax = canvas(size=(4.6, 4.0), layout="none")  # a constrained layout takes as long as all the rest
+        spans = [figures.limits(a, b, centre) for a, b, centre in ((x, gx, m.mu_x[i]), (y, gy, m.mu_y[i]))]
+        figures.landscape(ax, m, i, *spans)
+        keep = np.full(len(x), True) if digit is None else self.labels == digit
+        if "data" in show:
+            figures.cloud(ax, x[keep], y[keep], self.labels[keep])
+        if "samples" in show:
+            ax.scatter(gx, gy, **figures.HEXAGON)
+        ax.set(xlabel="$x_i$", ylabel="$y_i$")
+        return fig
+
+
+def landscapes(source: Landscapes):
+    """Explorer of the landscapes: model or epoch, mode, digit, data against samples. None without ipywidgets."""
+    widgets = _ipywidgets()
+    if widgets is None:
+        return None
+    names = list(source.modes)
+    controls = {
+        "model": widgets.SelectionSlider(options=names, value=names[-1], description="model"),
+        "mode": widgets.IntSlider(1, 1, min(len(m.s) for m in source.modes.values()), description="mode"),
+        "digit": widgets.Dropdown(options=[("all", None), *((str(d), d) for d in range(10))], description="digit"),
+        "show": widgets.Dropdown(options=["data and samples", "data", "samples"], description="points"),
+    }
+    return _explorer(widgets, controls, source)
+
+
+def marchenko_pastur(N: int, M: int, sigma: float) -> Figure:
+    """Eq. (21), and the singular values of one random matrix of that size (seed 0), scaled if it is large."""
+    law = MarchenkoPastur(N, M, sigma)
+    scale = max(1.0, max(N, M) / 400)  # a smaller matrix of the same shape: same density but for the noise
+    n, m = (max(round(size / scale), 1) for size in (N, M))
+    s = np.linalg.svd(np.random.default_rng(0).normal(0, sigma * np.sqrt(scale), (n, m)), compute_uv=False)
+    fig, ax = figures.singular_values({f"N = {N}, M = {M}, $\\sigma$ = {sigma:.3g}": (s, law)})
+    fig.set_layout_engine("none")
+    ax[0, 0].axvline(4, color="0.5", linestyle=":")
+    ax[0, 0].set_xlim(0, max(4.3, 1.05 * law.high))
+    return fig
+
+
+def marchenko_pastur_explorer():
+    """Explorer of Eq. (21): N, M and sigma. None without ipywidgets."""
+    widgets = _ipywidgets()
+    if widgets is None:
+        return None
+    controls = {
+        "N": widgets.IntSlider(784, 10, 3000, description="N"),
+        "M": widgets.IntSlider(500, 10, 3000, description="M"),
+        "sigma": widgets.FloatLogSlider(0.01, min=-3, max=-0.5, step=0.05, description="sigma"),
+    }
+    return _explorer(widgets, controls, marchenko_pastur)
+
+
+def _ipywidgets():
+    try:
+        import ipywidgets
+    except ImportError:
+        print("The explorer needs ipywidgets (pip install ipywidgets); the figures beside it show the same.")
+        return None
+    return ipywidgets
+
+
+def _explorer(widgets, controls: dict, draw):
+    """The controls above a picture that is drawn anew when one of them changes."""
+    picture = widgets.Image(format="png")
+
+    def redraw(_=None):
+        picture.value = png(draw(**{name: control.value for name, control in controls.items()}))
+
+    for control in controls.values():
+        control.observe(redraw, names="value")
+    redraw()
+    return widgets.VBox([*controls.values(), picture])
+
+
+def png(fig: Figure) -> bytes:
+    """The figure as a PNG file; closes it."""
+    file = BytesIO()
+    fig.savefig(file, format="png", dpi=80)
+    plt.close(fig)
+    return file.getvalue()
