@@ -120,23 +120,24 @@ def fill_tables(W, table_h, table_v):
 
 
 @intrinsic
-def _add_rows(typingctx, table, start, rows, k0, k1, acc, at):
-    """acc[at : at + 64] += sum over k0 <= k < k1 of table[start + 64 rows[k] : ... + 64], all as flat arrays."""
+def _add_rows(typingctx, table, start, rows, at, count, acc, to):
+    """acc[to : to + 64] += sum of table[start + 64 row : ... + 64] over row in rows[at : at + count]; flat arrays."""
     sig = types.void(table, types.intp, rows, types.intp, types.intp, acc, types.intp)
 
     def codegen(context, builder, sig, args):
         i64, vector = ir.IntType(64), ir.VectorType(ir.FloatType(), LANES)
 
-        def data(position):
-            return cgutils.create_struct_proxy(sig.args[position])(context, builder, args[position]).data
+        def pointer(position, offset):
+            data = cgutils.create_struct_proxy(sig.args[position])(context, builder, args[position]).data
+            return builder.gep(data, [offset])
 
         def vectors(base):
             return [builder.bitcast(builder.gep(base, [i64(q)]), vector.as_pointer()) for q in range(0, BLOCK, LANES)]
 
-        first, out = builder.gep(data(0), [args[1]]), vectors(builder.gep(data(5), [args[6]]))
+        first, first_row, out = pointer(0, args[1]), pointer(2, args[3]), vectors(pointer(5, args[6]))
         sums = [cgutils.alloca_once_value(builder, builder.load(p, align=4)) for p in out]  # become registers
-        with cgutils.for_range_slice(builder, args[3], args[4], i64(1), i64) as (k, _):
-            row = builder.zext(builder.load(builder.gep(data(2), [k])), i64)
+        with cgutils.for_range(builder, args[4], intp=i64) as loop:
+            row = builder.zext(builder.load(builder.gep(first_row, [loop.index])), i64)
             for total, p in zip(sums, vectors(builder.gep(first, [builder.mul(row, i64(BLOCK))])), strict=True):
                 builder.store(builder.fadd(builder.load(total), builder.load(p, align=4)), total)
         for total, p in zip(sums, out, strict=True):
@@ -144,6 +145,20 @@ def _add_rows(typingctx, table, start, rows, k0, k1, acc, at):
         return context.get_dummy_value()
 
     return sig, codegen
+
+
+@jit
+def _new_accumulators(n):
+    """Uninitialised (n, 64) float32 that starts at a cache line."""
+    raw = np.empty(n * BLOCK + LANES, np.float32)
+    skip = (-raw.ctypes.data % 64) // 4
+    return raw[skip : skip + n * BLOCK].reshape(n, BLOCK)
+
+
+@jit
+def _new_rows(n, groups):
+    """Uninitialised row lists of n chains: (slices of TILE, n, TILE), so that a slice of all chains is contiguous."""
+    return np.empty((groups // TILE + 1, n, TILE), np.uint32)
 
 
 @jit
@@ -178,7 +193,7 @@ def _list_rows(packed, groups, rows, counts):
     for c in range(counts.size):
         n = 0
         for g in range(groups):
-            rows[c, n] = u32(g * SUMS + packed[c, g])
+            rows[n // TILE, c, n % TILE] = u32(g * SUMS + packed[c, g])
             n += packed[c, g] != 0
         counts[c] = n
         longest = max(longest, n)
@@ -188,13 +203,14 @@ def _list_rows(packed, groups, rows, counts):
 @jit
 def _fields(table, block, rows, counts, longest, bias, acc):
     """acc[c] = bias + fields of the 64 units of `block`, for every chain c of the chunk."""
-    start, width = block * table.shape[1] * BLOCK, rows.shape[1]
-    for c in range(counts.size):
+    start = block * table.shape[1] * BLOCK
+    n = counts.size
+    for c in range(n):
         for j in range(BLOCK):
             acc[c, j] = bias[block, j]
     for k in range(0, longest, TILE):
-        for c in range(counts.size):
-            _add_rows(table, start, rows, c * width + k, c * width + min(k + TILE, counts[c]), acc, c * BLOCK)
+        for c in range(n):
+            _add_rows(table, start, rows, (k // TILE * n + c) * TILE, min(TILE, counts[c] - k), acc, c * BLOCK)
 
 
 # ---- random numbers --------------------------------------------------------------------------------------------------
@@ -283,8 +299,8 @@ def _gibbs_chunk(table_h, b, table_v, a, v, h, first, last, steps, beta, seed, s
     n, groups_v, groups_h = last - first, table_h.shape[1] // SUMS, table_v.shape[1] // SUMS
     packed_v = np.zeros((n, table_v.shape[0] * (BLOCK // GROUP)), np.uint8)
     packed_h = np.zeros((n, table_h.shape[0] * (BLOCK // GROUP)), np.uint8)
-    rows, counts = np.empty((n, max(groups_v, groups_h) + 1), np.uint32), np.empty(n, np.int64)
-    acc = np.empty((n, BLOCK), np.float32)
+    rows, counts = _new_rows(n, max(groups_v, groups_h)), np.empty(n, np.int64)
+    acc = _new_accumulators(n)
     none_h, none_v = np.zeros_like(b), np.zeros_like(a)
     _pack(v, first, packed_v[:, :groups_v])
     for s in range(step0, step0 + steps):
@@ -320,8 +336,8 @@ def _anneal_chunk(table_h, b, table_v, da, a0, v, first, last, betas, seed, step
     n, groups_v, groups_h = last - first, table_h.shape[1] // SUMS, table_v.shape[1] // SUMS
     packed_v = np.zeros((n, table_v.shape[0] * (BLOCK // GROUP)), np.uint8)
     packed_h = np.zeros((n, table_h.shape[0] * (BLOCK // GROUP)), np.uint8)
-    rows, counts = np.empty((n, max(groups_v, groups_h) + 1), np.uint32), np.empty(n, np.int64)
-    acc, bits = np.empty((n, BLOCK), np.float32), np.empty(BLOCK, np.uint8)
+    rows, counts = _new_rows(n, max(groups_v, groups_h)), np.empty(n, np.int64)
+    acc, bits = _new_accumulators(n), np.empty(BLOCK, np.uint8)
     bias_sums = _bias_sums(da, groups_v)
     _pack(v, first, packed_v[:, :groups_v])
     for s in range(betas.size - 1):
@@ -330,7 +346,7 @@ def _anneal_chunk(table_h, b, table_v, da, a0, v, first, last, betas, seed, step
         for c in range(n):
             bias_energy = 0.0
             for k in range(counts[c]):
-                bias_energy += bias_sums[rows[c, k]]
+                bias_energy += bias_sums[rows[k // TILE, c, k % TILE]]
             log_w[first + c] += (betas[s + 1] - betas[s]) * bias_energy
         for block in range(table_h.shape[0]):
             _fields(table_h, block, rows, counts, longest, b, acc)
@@ -367,8 +383,8 @@ def anneal(table_h, b, table_v, da, a0, v, betas, seed, step0, chunk, log_w):
 def _hidden_means_chunk(table_h, b, v, first, last, means):
     n, groups = last - first, table_h.shape[1] // SUMS
     packed = np.empty((n, groups), np.uint8)
-    rows, counts = np.empty((n, groups + 1), np.uint32), np.empty(n, np.int64)
-    acc = np.empty((n, BLOCK), np.float32)
+    rows, counts = _new_rows(n, groups), np.empty(n, np.int64)
+    acc = _new_accumulators(n)
     _pack(v, first, packed)
     longest = _list_rows(packed, groups, rows, counts)
     for block in range(table_h.shape[0]):
@@ -411,8 +427,7 @@ def _correlate(means, block, total, i, rows, counts, ones, n, acc):
     """acc = sum over n samples of v_i times the hidden means of the block, from the samples with the rarer v_i."""
     for j in range(BLOCK):
         acc[j] = f32(0)
-    start = i * rows.shape[1]
-    _add_rows(means, block * means.shape[1] * BLOCK, rows, start, start + counts[i], acc, 0)
+    _add_rows(means, block * means.shape[1] * BLOCK, rows, i * rows.shape[1], counts[i], acc, 0)
     if 2 * ones[i] > n:
         for j in range(BLOCK):
             acc[j] = total[j] - acc[j]
