@@ -408,6 +408,18 @@ def test_landscape_explorer_draws_the_chosen_points(landscapes):
     assert m.s[0] > landscapes.modes["0"].s[0]
 
 
+@pytest.mark.parametrize(("N", "M"), [(7, 4), (4, 7), (5, 5), (6, 1)])
+def test_random_spectrum_has_the_law_of_a_gaussian_matrix(N, M):
+    """Moments of the largest and the smallest value, 4000 draws of each kind, within 4.5 standard errors."""
+    rng = np.random.default_rng(0)
+    direct = np.linalg.svd(rng.normal(size=(4000, N, M)), compute_uv=False)[:, [-1, 0]]
+    quick = np.array([explorers.random_spectrum(N, M, rng)[[0, -1]] for _ in range(4000)])
+    for power in (1, 2, 3):
+        a, b = direct**power, quick**power
+        error = np.sqrt((a.var(axis=0) + b.var(axis=0)) / 4000)
+        assert np.all(np.abs(a.mean(axis=0) - b.mean(axis=0)) < 4.5 * error)
+
+
 def test_explorers_redraw_when_a_control_changes(landscapes):
     for explorer in (explorers.landscapes(landscapes), explorers.marchenko_pastur_explorer()):
         *controls, picture = explorer.children
