@@ -48,9 +48,9 @@ def set_up():
     STAMP.write_text(digest)
 
 
-def call(module, *args, **kwargs):
+def call(module, *args, env=(), **kwargs):
     """Run a module with the Python of .venv, at the repository root; return its exit code."""
-    env = {**os.environ, "JUPYTER_PREFER_ENV_PATH": "1"}  # the kernel of .venv, not one of the user's
+    env = {**os.environ, "JUPYTER_PREFER_ENV_PATH": "1", **dict(env)}  # the kernel of .venv, not one of the user's
     return subprocess.call([PYTHON, "-m", module, *args], cwd=ROOT, env=env, **kwargs)
 
 
@@ -89,7 +89,9 @@ def test(options):
     rules = "tests/test_notebooks.py"
     results = {"unit tests": call("pytest", "tests", f"--ignore={rules}", *options)}
     if choose(".ipynb", []):
-        results["notebooks"] = call("pytest", *nbval, "--durations=10", "notebooks")
+        share = str(max(1, (os.cpu_count() or 2) // 2))  # two notebooks at a time: half of the cores each
+        threads = dict.fromkeys(("NUMBA_NUM_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"), share)
+        results["notebooks"] = call("pytest", *nbval, "--durations=10", "notebooks", env=threads)
     else:
         print("There are no notebooks yet: none to test.", flush=True)
     results["notebook rules"] = call("pytest", rules)

@@ -26,7 +26,7 @@ from tqdm.auto import tqdm
 
 from rbmkit import checks, kernels
 from rbmkit.model import RBM, softplus
-from rbmkit.sampling import chunk_size, draw_seed, tables_of
+from rbmkit.sampling import chunk_size, draw_seed, tables_of, threads_for
 
 _LARGEST_LAYER = 32  # units of the layer to enumerate: 2^32 states take an hour
 _LARGEST_TABLE = 20  # units of the layer to enumerate for moments, whose states are held in memory
@@ -281,7 +281,8 @@ def _anneal(rbm: RBM, v: np.ndarray, a0: np.ndarray, t: np.ndarray, rng: np.rand
     part = max(100, len(t) // 50)  # a kernel call for a few temperatures costs more than they do
     for k in tqdm(range(0, len(t) - 1, part), disable=not progress, desc="annealing"):
         stretch = np.ascontiguousarray(t[k : k + part + 1])
-        kernels.anneal(tables.h, tables.b, tables.v, da, base, v, stretch, seed, k, chunk_size(len(v)), log_w)
+        with threads_for(v.size * rbm.M * len(stretch)):
+            kernels.anneal(tables.h, tables.b, tables.v, da, base, v, stretch, seed, k, chunk_size(len(v)), log_w)
     return log_w
 
 

@@ -6,6 +6,8 @@ unchanged. The work is done in `rbmkit.kernels`, whose head explains why there i
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numba
@@ -14,6 +16,7 @@ import numpy as np
 from rbmkit import checks, kernels
 from rbmkit.model import RBM
 
+_SHARED_WORK = 2**22  # chains x N x M below which waking a second thread takes longer than the step
 _LARGEST_CHUNK = 256  # chains per task: enough to share a block of the table, few enough to fit beside it in the cache
 
 
@@ -79,11 +82,13 @@ def gibbs(
     if isinstance(start, int | np.integer):
         n = checks.positive_int(start, "start")
         v, h = np.empty((n, rbm.N), np.uint8), random_states(n, rbm.M, rng)
-        kernels.gibbs(tables.v, tables.a, tables.h, tables.b, h, v, steps, beta, seed, 0, chunk_size(n))
+        with threads_for(n * rbm.N * rbm.M * steps):
+            kernels.gibbs(tables.v, tables.a, tables.h, tables.b, h, v, steps, beta, seed, 0, chunk_size(n))
     else:
         v = checks.binary(start, rbm.N, "start").copy()
         h = np.empty((len(v), rbm.M), np.uint8)
-        kernels.gibbs(tables.h, tables.b, tables.v, tables.a, v, h, steps, beta, seed, 0, chunk_size(len(v)))
+        with threads_for(v.size * rbm.M * steps):
+            kernels.gibbs(tables.h, tables.b, tables.v, tables.a, v, h, steps, beta, seed, 0, chunk_size(len(v)))
     return Chains(v, h)
 
 
@@ -103,6 +108,17 @@ def chunk_size(n: int) -> int:
     threads = numba.get_num_threads()
     tasks = threads * -(-n // (threads * _LARGEST_CHUNK))
     return -(-n // tasks)
+
+
+@contextmanager
+def threads_for(work: int) -> Iterator[None]:
+    """All of numba's threads, or one if `work` (chains x N x M) is too small to share; results are the same."""
+    threads = numba.get_num_threads()
+    numba.set_num_threads(threads if work > _SHARED_WORK else 1)
+    try:
+        yield
+    finally:
+        numba.set_num_threads(threads)
 
 
 def draw_seed(rng: np.random.Generator) -> int:

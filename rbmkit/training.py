@@ -26,7 +26,7 @@ from tqdm.auto import tqdm
 from rbmkit import checks, kernels
 from rbmkit.likelihood import exact_moments
 from rbmkit.model import RBM
-from rbmkit.sampling import chunk_size, draw_seed, random_states
+from rbmkit.sampling import chunk_size, draw_seed, random_states, threads_for
 
 METHODS = ("Rdm", "CD", "PCD")
 _KIND = "rbmkit.Training/1"
@@ -235,7 +235,8 @@ class Training:
         count = max(1, round(checks.positive_float(epochs, "epochs") * self.updates_per_epoch))
         with tqdm(total=count, disable=not progress, desc=f"{self.method}-{self.steps}", unit="update") as bar:
             for _ in range(count):
-                self._one_update()
+                with threads_for(self._v.size * len(self._b)):
+                    self._one_update()
                 bar.update()
                 if self.update % self.updates_per_epoch == 0:
                     self._end_epoch(callbacks)
