@@ -16,7 +16,7 @@ import numpy as np
 from rbmkit import checks, kernels
 from rbmkit.model import RBM
 
-_SHARED_WORK = 2**22  # chains x N x M below which waking a second thread takes longer than the step
+_SHARED_WORK = 2**25  # chains x N x M below which one thread does it all: waking the others takes too long
 _LARGEST_CHUNK = 256  # chains per task: enough to share a block of the table, few enough to fit beside it in the cache
 
 

@@ -143,7 +143,7 @@ def singular_values(panels: Mapping[str, tuple[np.ndarray, MarchenkoPastur]]) ->
     fig, ax = canvas(1, len(panels), size=(3.3, 2.9), squeeze=False)
     for panel, (title, (s, law)) in zip(ax.flat, panels.items()):
         bins, curve = np.linspace(law.low, max(law.high, s.max()), 26), np.linspace(law.low, law.high, 300)
-        panel.hist(s, bins=bins, density=True, color=COLOURS[5], edgecolor="white", linewidth=0.3, label="one matrix")
+        panel.hist(s, bins=bins, density=True, histtype="stepfilled", color=COLOURS[5], label="one matrix")
         panel.plot(curve, law.density(curve), "-", color=COLOURS[1], label="Marchenko-Pastur")
         panel.plot(law.mode, 2 / (np.pi * law.sigma * np.sqrt(min(law.N, law.M))), "v", color="black", label="maximum")
         panel.set(title=title, xlabel=r"$\lambda$")
@@ -158,7 +158,7 @@ def spectrum_history(panels: Mapping[str, tuple[np.ndarray, MarchenkoPastur]]) -
     bins = np.geomspace(0.03, 1.2 * max(s.max() for s, _ in panels.values()), 55)
     for panel, (title, (s, law)) in zip(ax.flat, panels.items()):
         expected = (s <= law.outlier).sum() * np.diff(law.cdf(bins))
-        panel.hist(s, bins=bins, color=COLOURS[5], label="singular values")
+        panel.hist(s, bins=bins, histtype="stepfilled", color=COLOURS[5], label="singular values")
         panel.stairs(expected, bins, color=COLOURS[1], linewidth=1.5, label="Marchenko-Pastur")
         panel.axvline(law.outlier, color="black", linestyle="--", linewidth=1)
         panel.text(0.97, 0.9, f"{(s > law.outlier).sum()} outliers", transform=panel.transAxes, ha="right", fontsize=10)
