@@ -76,7 +76,7 @@ def digits(
     for k, image in enumerate(images):
         top, left = k // columns * (height + 1) + 1, k % columns * (width + 1) + 1
         mosaic[top : top + height, left : left + width] = image.reshape(shape)
-    fig, ax = canvas(size=(0.72 * columns, 0.72 * rows * height / width + (0.3 if title else 0.0)))
+    fig, ax = canvas(size=(0.6 * columns, 0.6 * rows * height / width + (0.3 if title else 0.0)))
     colours = plt.get_cmap(cmap).with_extremes(bad="#c8d0d8")
     ax.imshow(mosaic, cmap=colours, vmin=low, vmax=edge, interpolation="nearest")
     ax.set_title(title)
