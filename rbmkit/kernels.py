@@ -396,30 +396,38 @@ def _hidden_means_chunk(table_h, b, v, first, last, means):
 
 
 @parallel
-def hidden_means(table_h, b, v, chunk, means):
-    """means[block, n, 64] = sigma(b + v W), for v (n, N)."""
-    for t in prange((v.shape[0] + chunk - 1) // chunk):
-        _hidden_means_chunk(table_h, b, v, t * chunk, min(v.shape[0], (t + 1) * chunk), means)
+def run_phases(table_h, b, table_v, a, data, means_d, v, h, means_m, from_hidden, steps, seed, step0, tasks):
+    """What an update samples: `steps` block Gibbs steps of the chains v, h in place, hidden means of data and chains.
+
+    The chains start from h if `from_hidden`, else from v. A task takes its share of chains and data: one region for all.
+    """
+    n, n_d = v.shape[0], data.shape[0]
+    for t in prange(tasks):
+        first, last = t * n // tasks, (t + 1) * n // tasks
+        if from_hidden:
+            _gibbs_chunk(table_v, a, table_h, b, h, v, first, last, steps, f32(1), seed, step0)
+        else:
+            _gibbs_chunk(table_h, b, table_v, a, v, h, first, last, steps, f32(1), seed, step0)
+        _hidden_means_chunk(table_h, b, v, first, last, means_m)
+        _hidden_means_chunk(table_h, b, data, t * n_d // tasks, (t + 1) * n_d // tasks, means_d)
 
 
-@parallel
-def list_minority(v, rows, counts, ones):
-    """For each unit i, the samples in which v[:, i] has its rarer value; ones[i] is the number of ones."""
-    n, N = v.shape
-    for t in prange((N + BLOCK - 1) // BLOCK):
-        first, last = t * BLOCK, min(N, (t + 1) * BLOCK)
-        rare = np.empty(BLOCK, np.uint8)
+@jit
+def _list_minority(v, first, rows, counts, ones):
+    """For the 64 units from `first` on, the samples with the rarer value of v[:, i]; ones[i] is the number of ones."""
+    n, last = v.shape[0], min(v.shape[1], first + BLOCK)
+    rare = np.empty(BLOCK, np.uint8)
+    for i in range(first, last):
+        ones[i], counts[i] = 0, 0
+    for c in range(n):
         for i in range(first, last):
-            ones[i], counts[i] = 0, 0
-        for c in range(n):
-            for i in range(first, last):
-                ones[i] += v[c, i]
+            ones[i] += v[c, i]
+    for i in range(first, last):
+        rare[i - first] = 2 * ones[i] <= n
+    for c in range(n):
         for i in range(first, last):
-            rare[i - first] = 2 * ones[i] <= n
-        for c in range(n):
-            for i in range(first, last):
-                rows[i, counts[i]] = c
-                counts[i] += v[c, i] == rare[i - first]
+            rows[i, counts[i]] = c
+            counts[i] += v[c, i] == rare[i - first]
 
 
 @jit
@@ -434,10 +442,17 @@ def _correlate(means, block, total, i, rows, counts, ones, n, acc):
 
 
 @parallel
-def gradient(means_d, rows_d, counts_d, ones_d, means_m, rows_m, counts_m, ones_m, dW, da, db):
-    """Eq. (6): data minus model averages of v h, v and h, from hidden means and lists of active samples of both."""
+def gradient(data, means_d, v, means_m, dW, da, db, ones_d, ones_m):
+    """Eq. (6): data minus model averages of v h, v and h, from states and hidden means; also how often each v_i is 1."""
     N, M = dW.shape
-    n_d, n_m = means_d.shape[1], means_m.shape[1]
+    n_d, n_m, blocks = data.shape[0], v.shape[0], (N + BLOCK - 1) // BLOCK
+    rows_d, counts_d = np.empty((N, n_d + 1), np.uint32), np.empty(N, np.int64)
+    rows_m, counts_m = np.empty((N, n_m + 1), np.uint32), np.empty(N, np.int64)
+    for t in prange(2 * blocks):
+        if t % 2:
+            _list_minority(data, t // 2 * BLOCK, rows_d, counts_d, ones_d)
+        else:
+            _list_minority(v, t // 2 * BLOCK, rows_m, counts_m, ones_m)
     for i in range(N):
         da[i] = f32(ones_d[i] / n_d - ones_m[i] / n_m)
     for block in prange(means_d.shape[0]):

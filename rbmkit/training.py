@@ -293,15 +293,8 @@ class Training:
         (N, M), blocks = self._W.shape, kernels.blocks_of(self._W.shape[1])
         self._tables = kernels.new_table(N, M), kernels.new_table(M, N)
         self._gradient = tuple(np.empty(x.shape, np.float32) for x in (self._W, self._a, self._b))
-        self._phases = [
-            _Phase(
-                kernels.new_rows(blocks, n),
-                np.empty((N, n + 1), np.uint32),
-                np.empty(N, np.int64),
-                np.empty(N, np.int64),
-            )
-            for n in (self.batch_size, self.chains)
-        ]
+        self._means = [kernels.new_rows(blocks, n) for n in (self.batch_size, self.chains)]
+        self._ones = np.empty(N, np.int64), np.empty(N, np.int64)
         self._h = np.empty((self.chains, M), np.uint8)
         self._order = np.empty(0, int)
 
@@ -313,12 +306,9 @@ class Training:
 
     def _one_update(self) -> None:
         kernels.fill_tables(self._W, *self._tables)
-        batch = self._next_batch()
-        self._run_chains(batch)
-        positive, negative = self._phases
-        positive.measure(self._tables[0], self._b, batch)
-        negative.measure(self._tables[0], self._b, self._v)
-        kernels.gradient(*positive.arrays, *negative.arrays, *self._gradient)
+        batch, (means_d, means_m) = self._next_batch(), self._means
+        self._run_phases(batch)
+        kernels.gradient(batch, means_d, self._v, means_m, *self._gradient, *self._ones)
         self._errors.append(float(np.sqrt(np.mean(self._gradient[1] ** 2))))
         if self.centred:
             kernels.centre(*self._gradient, *self._offsets())
@@ -338,22 +328,24 @@ class Training:
             self._order = np.random.default_rng((self.seed, epoch)).permutation(len(self.data))
         return self.data[self._order[k * self.batch_size : (k + 1) * self.batch_size]]
 
-    def _run_chains(self, batch: np.ndarray) -> None:
-        """K block Gibbs steps from where the method starts."""
+    def _run_phases(self, batch: np.ndarray) -> None:
+        """K block Gibbs steps from where the method starts, and the hidden means of the batch and of the chains."""
         if self.method == "CD":
             self._v = batch.copy()
-        (table_h, table_v), b, a = self._tables, kernels.padded(self._b), kernels.padded(self._a)
-        tail = self.steps, np.float32(1), self.seed, self.update * self.steps, chunk_size(self.chains)
-        if self.method == "Rdm":
+        elif self.method == "Rdm":
             self._h = random_states(self.chains, len(self._b), np.random.default_rng((self.seed, self.update, 1)))
-            kernels.gibbs(table_v, a, table_h, b, self._h, self._v, *tail)
-        else:
-            kernels.gibbs(table_h, b, table_v, a, self._v, self._h, *tail)
+        (table_h, table_v), (means_d, means_m) = self._tables, self._means
+        b, a = kernels.padded(self._b), kernels.padded(self._a)
+        tasks = -(-self.chains // chunk_size(self.chains))
+        kernels.run_phases(
+            table_h, b, table_v, a, batch, means_d, self._v, self._h, means_m,
+            self.method == "Rdm", self.steps, self.seed, self.update * self.steps, tasks,
+        )  # fmt: skip
 
     def _offsets(self) -> tuple[np.ndarray, np.ndarray]:
         """Averages of v and h over both phases, weighted equally."""
-        v = sum(phase.ones / phase.n for phase in self._phases) / 2
-        h = sum(phase.means.mean(axis=1).ravel()[: len(self._b)] for phase in self._phases) / 2
+        v = sum(ones / means.shape[1] for ones, means in zip(self._ones, self._means, strict=True)) / 2
+        h = sum(means.mean(axis=1).ravel()[: len(self._b)] for means in self._means) / 2
         return v.astype(np.float32), h.astype(np.float32)
 
     def _rate(self) -> float:
@@ -402,28 +394,6 @@ def exact_gradient(rbm: RBM, data: np.ndarray) -> tuple[np.ndarray, np.ndarray, 
     v = checks.binary(data, rbm.N, "data").astype(float)
     h, model = rbm.hidden_mean(data), exact_moments(rbm)
     return v.T @ h / len(v) - model.vh, v.mean(axis=0) - model.v, h.mean(axis=0) - model.h
-
-
-@dataclass(frozen=True, eq=False)
-class _Phase:
-    """Averages over the data or over the chains: hidden means, and for each pixel the samples with its rarer value."""
-
-    means: np.ndarray
-    rows: np.ndarray
-    counts: np.ndarray
-    ones: np.ndarray
-
-    @property
-    def n(self) -> int:
-        return self.means.shape[1]
-
-    @property
-    def arrays(self) -> tuple[np.ndarray, ...]:
-        return self.means, self.rows, self.counts, self.ones
-
-    def measure(self, table_h: np.ndarray, b: np.ndarray, v: np.ndarray) -> None:
-        kernels.hidden_means(table_h, kernels.padded(b), v, chunk_size(self.n), self.means)
-        kernels.list_minority(v, self.rows, self.counts, self.ones)
 
 
 def _checked_schedule(schedule: Sequence[tuple[float, float]] | None) -> list[tuple[float, float]]:

@@ -343,7 +343,8 @@ def test_hidden_means_equal_the_sigmoid(N, M):
     for kind in ("sparse", "dense"):
         v = starts(kind, 45, N, rng)
         means = kernels.new_rows(kernels.blocks_of(M), 45)
-        kernels.hidden_means(tables.h, tables.b, v, 20, means)
+        for first in (0, 20, 40):
+            kernels._hidden_means_chunk(tables.h, tables.b, v, first, min(45, first + 20), means)
         np.testing.assert_allclose(unblocked(means, M), rbm.hidden_mean(v), rtol=1e-5, atol=1e-30)
 
 
@@ -354,7 +355,8 @@ def unblocked(means, M):
 def lists(v):
     n, N = v.shape
     out = np.empty((N, n + 1), np.uint32), np.empty(N, np.int64), np.empty(N, np.int64)
-    kernels.list_minority(v, *out)
+    for first in range(0, N, 64):
+        kernels._list_minority(v, first, *out)
     return out
 
 
@@ -379,10 +381,12 @@ def test_gradient_is_the_difference_of_correlations(N, M):
         means = kernels.new_rows(kernels.blocks_of(M), n)
         means[:] = np.nan  # padding must not be read into the result
         means.transpose(1, 0, 2)[:] = np.pad(h, ((0, 0), (0, -M % 64))).reshape(n, -1, 64)
-        phases += [means, *lists(v)]
+        phases += [v, means]
         expected.append((v.T @ h.astype(float) / n, v.mean(axis=0), h.mean(axis=0, dtype=float)))
     out = np.empty((N, M), np.float32), np.empty(N, np.float32), np.empty(M, np.float32)
-    kernels.gradient(*phases, *out)
+    ones = np.empty(N, np.int64), np.empty(N, np.int64)
+    kernels.gradient(*phases, *out, *ones)
+    np.testing.assert_array_equal(ones, [phases[0].sum(axis=0), phases[2].sum(axis=0)])
     for got, data, model in zip(out, *expected, strict=True):
         np.testing.assert_allclose(got, data - model, rtol=0, atol=2e-6)
 
