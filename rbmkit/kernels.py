@@ -399,7 +399,7 @@ def _hidden_means_chunk(table_h, b, v, first, last, means):
 def run_phases(table_h, b, table_v, a, data, means_d, v, h, means_m, from_hidden, steps, seed, step0, tasks):
     """What an update samples: `steps` block Gibbs steps of the chains v, h in place, hidden means of data and chains.
 
-    The chains start from h if `from_hidden`, else from v. A task takes its share of chains and data: one region for all.
+    The chains start from h if `from_hidden`, else from v. A task takes its share of chains and of data: one region.
     """
     n, n_d = v.shape[0], data.shape[0]
     for t in prange(tasks):
@@ -443,7 +443,7 @@ def _correlate(means, block, total, i, rows, counts, ones, n, acc):
 
 @parallel
 def gradient(data, means_d, v, means_m, dW, da, db, ones_d, ones_m):
-    """Eq. (6): data minus model averages of v h, v and h, from states and hidden means; also how often each v_i is 1."""
+    """Eq. (6): data minus model averages of v h, v and h, from states and hidden means; counts the ones of each v_i."""
     N, M = dW.shape
     n_d, n_m, blocks = data.shape[0], v.shape[0], (N + BLOCK - 1) // BLOCK
     rows_d, counts_d = np.empty((N, n_d + 1), np.uint32), np.empty(N, np.int64)
