@@ -51,6 +51,9 @@ LANES = 16  # floats per vector
 TILE = 8  # table rows added for one chain before it is the next chain's turn
 LOW = 64  # states of the low bits in the enumeration
 
+GOLDEN = 0x9E3779B9  # the unit's number enters the hash multiplied by this
+STRIDES = (np.arange(BLOCK, dtype=np.uint64) * GOLDEN).astype(np.uint32)
+
 _OPTIONS = {"cache": True, "nogil": True, "error_model": "numpy", "fastmath": {"contract", "reassoc", "nsz", "arcp"}}
 jit = njit(**_OPTIONS)
 parallel = njit(parallel=True, **_OPTIONS)
@@ -229,24 +232,48 @@ def stream_key(seed, step, layer, chain):
 
 
 @jit
+def _stream_keys(seed, step, layer, first, n):
+    keys = np.empty(n, np.uint64)
+    for c in range(n):
+        keys[c] = stream_key(seed, step, layer, first + c)
+    return keys
+
+
+@jit
 def _fold(x, shift, multiplier):
     """(x ^ x >> shift) * multiplier mod 2^32; NumPy's functions keep 32 bits where numba's operators widen to 64."""
     return np.multiply(np.bitwise_xor(x, np.right_shift(x, u32(shift))), u32(multiplier))
 
 
 @jit
-def random_word(key, j):
-    """32 random bits for unit j."""
-    x = np.add(u32(key), np.multiply(u32(j), u32(0x9E3779B9)))
+def _scramble(x, key):
     x = np.add(_fold(x, 16, 0x21F0AAAD), u32(key >> u64(32)))
     x = _fold(x, 15, 0xD35A2D97)
     return np.bitwise_xor(x, np.right_shift(x, u32(15)))
 
 
 @jit
-def uniform(key, j):
+def _unit(word):
     """Uniform float32 in (0, 1], from the upper 31 bits."""
-    return (f32(np.int32(random_word(key, j) >> u32(1))) + f32(0.5)) * f32(2.0**-31)
+    return (f32(np.int32(np.right_shift(word, u32(1)))) + f32(0.5)) * f32(2.0**-31)
+
+
+@jit
+def random_word(key, j):
+    """32 random bits for unit j."""
+    return _scramble(np.add(u32(key), np.multiply(u32(j), u32(GOLDEN))), key)
+
+
+@jit
+def uniform(key, j):
+    """Uniform float32 in (0, 1] for unit j."""
+    return _unit(random_word(key, j))
+
+
+@jit
+def _first_word(key, block):
+    """What `random_word` scrambles for the first unit of a block; unit j of the block adds STRIDES[j]."""
+    return np.add(u32(key), np.multiply(u32(block * BLOCK), u32(GOLDEN)))
 
 
 @jit
@@ -271,26 +298,27 @@ def _bit(z, e, u):
     return u * (f32(1) + e) <= (f32(1) if z >= f32(0) else e)
 
 
-@jit
+@njit(inline="always", **_OPTIONS)
 def _store(bits, packed, c, block):
     """Pack 64 bytes of 0/1 to sixteen numbers 0..15: the multiplication brings four bytes' lowest bits together."""
     words = bits.view(np.uint32)
     for q in range(BLOCK // GROUP):
-        packed[c, block * (BLOCK // GROUP) + q] = u32(words[q] * u32(0x01020408)) >> u32(24)
+        packed[c, block * (BLOCK // GROUP) + q] = np.right_shift(np.multiply(words[q], u32(0x01020408)), u32(24))
 
 
 @jit
 def _half_step(table, bias, base, beta, seed, step, layer, first, given, groups, drawn, rows, counts, acc):
     """Draw a layer, with probabilities sigma(base + beta (bias + field)), for the chains of a chunk."""
     longest = _list_rows(given, groups, rows, counts)
-    bits = np.empty(BLOCK, np.uint8)
+    bits, keys = np.empty(BLOCK, np.uint8), _stream_keys(seed, step, layer, first, counts.size)
     for block in range(table.shape[0]):
         _fields(table, block, rows, counts, longest, bias, acc)
         for c in range(counts.size):
-            key = stream_key(seed, step, layer, first + c)
+            key = keys[c]
+            word = _first_word(key, block)
             for j in range(BLOCK):
                 z = base[block, j] + beta * acc[c, j]
-                bits[j] = _bit(z, exp_negative(-abs(z)), uniform(key, block * BLOCK + j))
+                bits[j] = _bit(z, exp_negative(-abs(z)), _unit(_scramble(np.add(word, STRIDES[j]), key)))
             _store(bits, drawn, c, block)
 
 
@@ -352,13 +380,14 @@ def _anneal_chunk(table_h, b, table_v, da, a0, v, first, last, betas, seed, step
             _fields(table_h, block, rows, counts, longest, b, acc)
             for c in range(n):
                 key = stream_key(seed, step0 + s, 0, first + c)
+                word = _first_word(key, block)
                 linear, ratio = f32(0), f32(1)
                 for j in range(BLOCK):
                     z, z_old = new * acc[c, j], old * acc[c, j]
                     e, e_old = exp_negative(-abs(z)), exp_negative(-abs(z_old))
                     linear += max(z, f32(0)) - max(z_old, f32(0))
                     ratio *= (f32(1) + e) / (f32(1) + e_old)
-                    bits[j] = _bit(z, e, uniform(key, block * BLOCK + j))
+                    bits[j] = _bit(z, e, _unit(_scramble(np.add(word, STRIDES[j]), key)))
                 log_w[first + c] += linear + math.log(ratio)
                 _store(bits, packed_h, c, block)
         _half_step(table_v, da, a0, new, seed, step0 + s, 1, first, packed_h, groups_h, packed_v, rows, counts, acc)
@@ -442,12 +471,14 @@ def _correlate(means, block, total, i, rows, counts, ones, n, acc):
 
 
 @parallel
-def gradient(data, means_d, v, means_m, dW, da, db, ones_d, ones_m):
-    """Eq. (6): data minus model averages of v h, v and h, from states and hidden means; counts the ones of each v_i."""
+def gradient(data, means_d, rows_d, v, means_m, rows_m, dW, da, db, ones_d, ones_m):
+    """Eq. (6): data minus model averages of v h, v and h, from states and hidden means; counts the ones of each v_i.
+
+    rows_d (N, n_d + 1) and rows_m (N, n_m + 1), uint32, are work space.
+    """
     N, M = dW.shape
     n_d, n_m, blocks = data.shape[0], v.shape[0], (N + BLOCK - 1) // BLOCK
-    rows_d, counts_d = np.empty((N, n_d + 1), np.uint32), np.empty(N, np.int64)
-    rows_m, counts_m = np.empty((N, n_m + 1), np.uint32), np.empty(N, np.int64)
+    counts_d, counts_m = np.empty(N, np.int64), np.empty(N, np.int64)
     for t in prange(2 * blocks):
         if t % 2:
             _list_minority(data, t // 2 * BLOCK, rows_d, counts_d, ones_d)

@@ -294,6 +294,7 @@ class Training:
         self._tables = kernels.new_table(N, M), kernels.new_table(M, N)
         self._gradient = tuple(np.empty(x.shape, np.float32) for x in (self._W, self._a, self._b))
         self._means = [kernels.new_rows(blocks, n) for n in (self.batch_size, self.chains)]
+        self._rows = [np.empty((N, n + 1), np.uint32) for n in (self.batch_size, self.chains)]
         self._ones = np.empty(N, np.int64), np.empty(N, np.int64)
         self._h = np.empty((self.chains, M), np.uint8)
         self._order = np.empty(0, int)
@@ -308,7 +309,8 @@ class Training:
         kernels.fill_tables(self._W, *self._tables)
         batch, (means_d, means_m) = self._next_batch(), self._means
         self._run_phases(batch)
-        kernels.gradient(batch, means_d, self._v, means_m, *self._gradient, *self._ones)
+        rows_d, rows_m = self._rows
+        kernels.gradient(batch, means_d, rows_d, self._v, means_m, rows_m, *self._gradient, *self._ones)
         self._errors.append(float(np.sqrt(np.mean(self._gradient[1] ** 2))))
         if self.centred:
             kernels.centre(*self._gradient, *self._offsets())

@@ -381,12 +381,12 @@ def test_gradient_is_the_difference_of_correlations(N, M):
         means = kernels.new_rows(kernels.blocks_of(M), n)
         means[:] = np.nan  # padding must not be read into the result
         means.transpose(1, 0, 2)[:] = np.pad(h, ((0, 0), (0, -M % 64))).reshape(n, -1, 64)
-        phases += [v, means]
+        phases += [v, means, np.empty((N, n + 1), np.uint32)]
         expected.append((v.T @ h.astype(float) / n, v.mean(axis=0), h.mean(axis=0, dtype=float)))
     out = np.empty((N, M), np.float32), np.empty(N, np.float32), np.empty(M, np.float32)
     ones = np.empty(N, np.int64), np.empty(N, np.int64)
     kernels.gradient(*phases, *out, *ones)
-    np.testing.assert_array_equal(ones, [phases[0].sum(axis=0), phases[2].sum(axis=0)])
+    np.testing.assert_array_equal(ones, [phases[0].sum(axis=0), phases[3].sum(axis=0)])
     for got, data, model in zip(out, *expected, strict=True):
         np.testing.assert_allclose(got, data - model, rtol=0, atol=2e-6)
 

@@ -14,7 +14,7 @@ from rbmkit.model import RBM
 from rbmkit.sampling import gibbs
 from rbmkit.training import METHODS, SGD, Training
 
-_SIDE, _HIDDEN, _UPDATES = 4, 12, 20
+_SIDE, _HIDDEN, _UPDATES = 4, 12, 50
 
 
 class Session:
@@ -24,7 +24,7 @@ class Session:
     ----------
     training : Training
     likelihood : list of float
-        Exact log-likelihood of the patterns after every 20 updates, in nats.
+        Exact log-likelihood of the patterns after every 50 updates, in nats.
     """
 
     def __init__(self, seed: int = 0):
@@ -35,7 +35,7 @@ class Session:
         self._figure()
 
     def advance(self, method: str, steps: int, learning_rate: float, bursts: int = 5) -> bytes:
-        """Train for `bursts` times 20 updates with these settings; returns the new picture (PNG)."""
+        """Train for `bursts` times 50 updates with these settings; returns the new picture (PNG)."""
         self.training.method, self.training.steps, self.training.optimiser = method, steps, SGD(learning_rate)
         for _ in range(bursts):
             self.training.run(_UPDATES, progress=False)
@@ -76,11 +76,11 @@ def steer():
         print("The explorer needs ipywidgets: pip install ipywidgets. The notebook goes on without it.")
         return None
     session = Session()
-    image = widgets.Image(value=session.picture(), format="png")
+    image = widgets.Image(value=session.picture(), format="png", layout={"align_self": "flex-start"})
     method = widgets.Dropdown(options=METHODS, value="PCD", description="method")
     steps = widgets.IntSlider(value=5, min=1, max=50, description="K")
-    rate = widgets.FloatLogSlider(value=0.1, base=10, min=-3, max=1, step=0.25, description="learning rate")
-    train, reset = widgets.Button(description="train 100 updates"), widgets.Button(description="start again")
+    rate = widgets.FloatLogSlider(value=0.1, base=10, min=-3, max=1, step=0.25, description="rate")
+    train, reset = widgets.Button(description="train 250 updates"), widgets.Button(description="start again")
     message = widgets.Label("dotted line: the best possible, ln(1/30)")
 
     def on_train(_) -> None:
