@@ -127,7 +127,8 @@ class Training:
         Penalty l2/2 sum W_ij^2 on the log-likelihood.
     l2_modes : sequence of float, optional
         Penalty sum_i l2_modes[i]/2 lambda_i^2 on the leading singular values of W, largest first (the discussion after
-        Eq. (57)). Applied once per epoch, by the shrinkage that its own gradient flow gives over that epoch.
+        Eq. (57)). Applied once per epoch, by the shrinkage that its own gradient flow gives over the sum
+        of that epoch's learning rates (without momentum's factor).
     centred : bool
         Use the centred (enhanced) gradient: that of the model written in v - <v> and h - <h>, averages over data and
         chains.
@@ -180,6 +181,7 @@ class Training:
             raise ValueError(f"l2_modes has {len(self.l2_modes)} values, but W has only {min(rbm.N, rbm.M)} modes")
         rng = checks.as_generator(rng)
         self.seed, self.update, self.history = draw_seed(rng), 0, History()
+        self._step = 0  # Gibbs steps so far: where the random streams stand
         self._W, self._a, self._b = (np.array(x, np.float32) for x in (rbm.W, rbm.a, rbm.b))
         self._memory = [tuple(np.zeros(x.size, np.float32) for _ in range(2)) for x in (self._W, self._a, self._b)]
         self._v = self.data[rng.integers(len(self.data), size=self.chains)]
@@ -252,7 +254,8 @@ class Training:
     def save(self, path: str | os.PathLike) -> None:
         """Write the whole state to an npz file, all or nothing; the data are not stored, only their fingerprint."""
         memory = {f"memory_{k}_{part}": m[part] for k, m in enumerate(self._memory) for part in range(2)}
-        state = {"update": self.update, "seed": self.seed, "errors": self._errors, "history": self.history.rows}
+        state = {"update": self.update, "step": self._step, "seed": self.seed}
+        state |= {"errors": self._errors, "history": self.history.rows}
         checks.write_npz(
             path, kind=_KIND, W=self._W, a=self._a, b=self._b, v=np.packbits(self._v, axis=1), **memory,
             text=np.array(json.dumps({"options": self.options(), "state": state, "data": _fingerprint(self.data)})),
@@ -279,7 +282,8 @@ class Training:
             options, state = text["options"], text["state"]
             name = options["optimiser"].pop("name")
             self = cls(rbm, data, **options | {"optimiser": _OPTIMISERS[name](**options["optimiser"])}, rng=0)
-            self.seed, self.update, self._errors = state["seed"], state["update"], state["errors"]
+            self.seed, self.update, self._step = state["seed"], state["update"], state["step"]
+            self._errors = state["errors"]
             self.history = History(state["history"])
             self._v = _alike(np.unpackbits(stored["v"], axis=1, count=rbm.N), self._v)
             self._memory = [
@@ -311,6 +315,7 @@ class Training:
         self._run_phases(batch)
         rows_d, rows_m = self._rows
         kernels.gradient(batch, means_d, rows_d, self._v, means_m, rows_m, *self._gradient, *self._ones)
+        self._step += self.steps
         self._errors.append(float(np.sqrt(np.mean(self._gradient[1] ** 2))))
         if self.centred:
             kernels.centre(*self._gradient, *self._offsets())
@@ -341,7 +346,7 @@ class Training:
         tasks = -(-self.chains // chunk_size(self.chains))
         kernels.run_phases(
             table_h, b, table_v, a, batch, means_d, self._v, self._h, means_m,
-            self.method == "Rdm", self.steps, self.seed, self.update * self.steps, tasks,
+            self.method == "Rdm", self.steps, self.seed, self._step, tasks,
         )  # fmt: skip
 
     def _offsets(self) -> tuple[np.ndarray, np.ndarray]:
@@ -350,9 +355,9 @@ class Training:
         h = sum(means.mean(axis=1).ravel()[: len(self._b)] for means in self._means) / 2
         return v.astype(np.float32), h.astype(np.float32)
 
-    def _rate(self) -> float:
+    def _rate(self, epoch: float | None = None) -> float:
         epochs, factors = zip(*self.schedule, strict=True)
-        return self.optimiser.learning_rate * float(np.interp(self.epoch, epochs, factors))
+        return self.optimiser.learning_rate * float(np.interp(self.epoch if epoch is None else epoch, epochs, factors))
 
     def _end_epoch(self, callbacks: Sequence[Callable[..., dict | None]]) -> None:
         if self.l2_modes:
@@ -370,10 +375,12 @@ class Training:
             row |= {name: float(value) for name, value in returned.items()}
 
     def _shrink_modes(self) -> None:
-        """d lambda_i / dt = -l2_i lambda_i over the time of one epoch, rate times updates."""
+        """d lambda_i / dt = -l2_i lambda_i over the time of the last epoch, the sum of its learning rates."""
+        n = self.updates_per_epoch
+        time = sum(self._rate(self.epoch - k / n) for k in range(n))
         U, s, Vt = np.linalg.svd(self._W.astype(float), full_matrices=False)
         k = len(self.l2_modes)
-        loss = s[:k] * -np.expm1(-np.array(self.l2_modes) * self._rate() * self.updates_per_epoch)
+        loss = s[:k] * -np.expm1(-np.array(self.l2_modes) * time)
         self._W -= ((U[:, :k] * loss) @ Vt[:k]).astype(np.float32)
 
     def _check_finite(self) -> None:

@@ -520,3 +520,15 @@ def test_bad_optimisers_are_refused(make, message):
 def test_bad_epochs_are_refused(epochs):
     with pytest.raises(ValueError, match="epochs"):
         quiet(Training(START, DATA, rng=36), epochs)
+
+
+def test_fewer_steps_per_update_do_not_repeat_random_numbers(tmp_path):
+    """The streams go on from the last Gibbs step when K is lowered between runs, also after a restart."""
+    run = Training(START, DATA, steps=4, batch_size=30, rng=5)
+    quiet(run, 0.5)
+    assert run._step == 2 * 4
+    run.steps = 1
+    run.save(tmp_path / "run.npz")
+    restarted = Training.resume(tmp_path / "run.npz", DATA)
+    np.testing.assert_array_equal(quiet(run, 0.5).chain_states, quiet(restarted, 0.5).chain_states)
+    assert run._step == restarted._step == 2 * 4 + 2
