@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from io import BytesIO
 
-import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.figure import Figure
 from scipy.linalg import eigvalsh_tridiagonal
 
+from rbmkit.explorers.widgets import explorer, ipywidgets
 from rbmkit.figures import reciprocal as figures
 from rbmkit.figures.style import canvas
 from rbmkit.model import RBM
@@ -72,17 +71,17 @@ class Landscapes:
 
 def landscapes(source: Landscapes):
     """Explorer of the landscapes: model or epoch, mode, digit, data against samples. None without ipywidgets."""
-    widgets = _ipywidgets()
+    widgets = ipywidgets()
     if widgets is None:
         return None
     names = list(source.modes)
     controls = {
         "model": widgets.SelectionSlider(options=names, value=names[-1], description="model"),
         "mode": widgets.IntSlider(1, 1, min(len(m.s) for m in source.modes.values()), description="mode"),
-        "digit": widgets.Dropdown(options=[("all", None), *((str(d), d) for d in range(10))], description="digit"),
+        "digit": widgets.Dropdown(options=["all", *"0123456789"], description="digit"),
         "show": widgets.Dropdown(options=["data and samples", "data", "samples"], description="points"),
     }
-    return _explorer(widgets, controls, source)
+    return explorer(controls, lambda digit, **chosen: source(digit=None if digit == "all" else int(digit), **chosen))
 
 
 def marchenko_pastur(N: int, M: int, sigma: float) -> Figure:
@@ -111,7 +110,7 @@ def random_spectrum(N: int, M: int, rng: np.random.Generator) -> np.ndarray:
 
 def marchenko_pastur_explorer():
     """Explorer of Eq. (21): N, M and sigma. None without ipywidgets."""
-    widgets = _ipywidgets()
+    widgets = ipywidgets()
     if widgets is None:
         return None
     controls = {
@@ -119,34 +118,4 @@ def marchenko_pastur_explorer():
         "M": widgets.IntSlider(500, 10, 3000, description="M"),
         "sigma": widgets.FloatLogSlider(0.01, min=-3, max=-0.5, step=0.05, description="sigma"),
     }
-    return _explorer(widgets, controls, marchenko_pastur)
-
-
-def _ipywidgets():
-    try:
-        import ipywidgets
-    except ImportError:
-        print("The explorer needs ipywidgets (pip install ipywidgets); the figures beside it show the same.")
-        return None
-    return ipywidgets
-
-
-def _explorer(widgets, controls: dict, draw):
-    """The controls above a picture that is drawn anew when one of them changes."""
-    picture = widgets.Image(format="png")
-
-    def redraw(_=None):
-        picture.value = png(draw(**{name: control.value for name, control in controls.items()}))
-
-    for control in controls.values():
-        control.observe(redraw, names="value")
-    redraw()
-    return widgets.VBox([*controls.values(), picture])
-
-
-def png(fig: Figure) -> bytes:
-    """The figure as a PNG file; closes it."""
-    file = BytesIO()
-    fig.savefig(file, format="png", dpi=80)
-    plt.close(fig)
-    return file.getvalue()
+    return explorer(controls, marchenko_pastur)

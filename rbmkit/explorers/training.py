@@ -8,6 +8,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 from rbmkit.data import bars_and_stripes
+from rbmkit.explorers.widgets import ipywidgets, picture
 from rbmkit.figures.style import COLOURS, canvas
 from rbmkit.likelihood import exact_log_z, log_likelihood
 from rbmkit.model import RBM
@@ -70,13 +71,11 @@ class Session:
 
 def steer():
     """Buttons and sliders that train a 16 x 12 RBM on bars and stripes; without ipywidgets, a line that says so."""
-    try:
-        import ipywidgets as widgets
-    except ImportError:
-        print("The explorer needs ipywidgets: pip install ipywidgets. The notebook goes on without it.")
+    widgets = ipywidgets()
+    if widgets is None:
         return None
     session = Session()
-    image = widgets.Image(value=session.picture(), format="png", layout={"align_self": "flex-start"})
+    image = picture(session.picture())
     method = widgets.Dropdown(options=METHODS, value="PCD", description="method")
     steps = widgets.IntSlider(value=5, min=1, max=50, description="K")
     rate = widgets.FloatLogSlider(value=0.1, base=10, min=-3, max=1, step=0.25, description="rate")
