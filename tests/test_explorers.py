@@ -9,11 +9,15 @@ def test_a_session_improves_and_draws():
     session = Session(seed=1)
     before = session.picture()
     after = session.advance("PCD", 5, 0.3, bursts=20)
-    assert before.startswith(b"\x89PNG") and after.startswith(b"\x89PNG") and after != before
-    assert len(session.likelihood) == 21 and session.training.update == 1000
+    assert before.startswith(b"\x89PNG")
+    assert after.startswith(b"\x89PNG")
+    assert after != before
+    assert len(session.likelihood) == 21
+    assert session.training.update == 1000
     assert session.likelihood[-1] > session.likelihood[0] + 3  # nats; the exact likelihood of bars and stripes
     session.advance("CD", 1, 0.1, bursts=1)
-    assert session.training.method == "CD" and session.training.steps == 1
+    assert session.training.method == "CD"
+    assert session.training.steps == 1
 
 
 def test_buttons_train_and_start_again():
