@@ -58,6 +58,7 @@ class Landscapes:
         x, y = (z[:, i] for z in self.points[model, "data"])
         gx, gy = (z[:, i] for z in self.points[model, "samples"])
         fig, ax = canvas(size=(4.6, 4.0), layout="none")  # a constrained layout takes as long as all the rest
+        fig.subplots_adjust(left=0.17, bottom=0.14)
         spans = [figures.limits(a, b, centre) for a, b, centre in ((x, gx, m.mu_x[i]), (y, gy, m.mu_y[i]))]
         figures.landscape(ax, m, i, *spans)
         keep = np.full(len(x), True) if digit is None else self.labels == digit
