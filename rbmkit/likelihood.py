@@ -21,12 +21,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import expit, logit, logsumexp
+from scipy.special import expit, logsumexp
 from tqdm.auto import tqdm
 
 from rbmkit import checks, kernels
-from rbmkit.model import RBM, softplus
-from rbmkit.sampling import chunk_size, draw_seed, tables_of, threads_for
+from rbmkit.model import RBM, pixel_fields, softplus
+from rbmkit.sampling import chunk_size, draw_seed, gibbs, tables_of, threads_for
 
 _LARGEST_LAYER = 32  # units of the layer to enumerate: 2^32 states take an hour
 _LARGEST_TABLE = 20  # units of the layer to enumerate for moments, whose states are held in memory
@@ -265,11 +265,7 @@ def raise_bound(
     """
     v, n = checks.binary(v, rbm.N, "v"), checks.positive_int(chains, "chains")
     rng, a0, t = checks.as_generator(rng), _base_fields(rbm, pixel_means), _schedule(temperatures)
-    tables, runs = tables_of(rbm), np.repeat(v, n, axis=0)
-    hidden = np.empty((len(runs), rbm.M), np.uint8)
-    kernels.gibbs(
-        tables.h, tables.b, tables.v, tables.a, runs, hidden, 1, np.float32(1), draw_seed(rng), 0, chunk_size(len(runs))
-    )
+    runs = gibbs(rbm, np.repeat(v, n, axis=0), steps=1, rng=rng).v
     log_w = _anneal(rbm, runs, a0, t[::-1], rng, progress).reshape(len(v), n)
     return _mean_weight(log_w - rbm.free_energy(v)[:, None] - _base_log_z(rbm, a0))
 
@@ -298,10 +294,7 @@ def _mean_weight(log_w: np.ndarray) -> Estimate:
 def _base_fields(rbm: RBM, pixel_means: np.ndarray | None) -> np.ndarray:
     if pixel_means is None:
         return np.zeros(rbm.N)
-    means = checks.real_array(pixel_means, (rbm.N,), "pixel_means")
-    if means.min() < 0 or means.max() > 1:
-        raise ValueError(f"pixel_means must lie in [0, 1], found values from {means.min()} to {means.max()}")
-    return logit(np.clip(means, _MEAN_MARGIN, 1 - _MEAN_MARGIN))
+    return pixel_fields(pixel_means, rbm.N, margin=_MEAN_MARGIN)
 
 
 def _base_log_z(rbm: RBM, a0: np.ndarray) -> float:

@@ -184,10 +184,7 @@ class RBM:
         sigma, rng = checks.nonnegative_float(sigma, "sigma"), checks.as_generator(rng)
         a = np.zeros(N)
         if pixel_means is not None:
-            means = checks.real_array(pixel_means, (N,), "pixel_means")
-            if means.min() < 0 or means.max() > 1:
-                raise ValueError(f"pixel_means must lie in [0, 1], found values from {means.min()} to {means.max()}")
-            a = logit(np.clip(means, _MEAN_MARGIN, 1 - _MEAN_MARGIN))
+            a = pixel_fields(pixel_means, N, margin=_MEAN_MARGIN)
         return cls(W=rng.normal(0.0, sigma, size=(N, M)), a=a, b=np.zeros(M))
 
     def save(self, path: str | os.PathLike) -> None:
@@ -210,6 +207,14 @@ class RBM:
             return cls(W=arrays["W"], a=arrays["a"], b=arrays["b"])
         except (TypeError, ValueError) as error:
             raise ValueError(f"{path} does not hold a valid RBM: {error}") from error
+
+
+def pixel_fields(pixel_means: np.ndarray, N: int, *, margin: float) -> np.ndarray:
+    """Fields a_i = logit(mean_i) of independent pixels with these means (N,), kept `margin` away from 0 and 1."""
+    means = checks.real_array(pixel_means, (N,), "pixel_means")
+    if means.min() < 0 or means.max() > 1:
+        raise ValueError(f"pixel_means must lie in [0, 1], found values from {means.min()} to {means.max()}")
+    return logit(np.clip(means, margin, 1 - margin))
 
 
 def softplus(x: np.ndarray) -> np.ndarray:

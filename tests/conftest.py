@@ -3,6 +3,7 @@
 import os
 import sys
 
+import numba
 import pytest
 
 os.environ["MPLBACKEND"] = "Agg"
@@ -13,3 +14,12 @@ def close_figures():
     yield
     if "matplotlib.pyplot" in sys.modules:
         sys.modules["matplotlib.pyplot"].close("all")
+
+
+@pytest.fixture
+def one_thread():
+    """Small models are fastest with one thread, most of all on a busy machine; test_sampling compares one and two."""
+    threads = numba.get_num_threads()
+    numba.set_num_threads(1)
+    yield
+    numba.set_num_threads(threads)

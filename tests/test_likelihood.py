@@ -6,7 +6,6 @@ Averages over repeated runs are compared at 5 standard errors, measured on the s
 import itertools
 import time
 
-import numba
 import numpy as np
 import pytest
 from scipy.special import expit, logit, logsumexp
@@ -30,14 +29,7 @@ from rbmkit import (
     to_sklearn,
 )
 
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    """Small models are fastest with one thread, most of all on a busy machine; test_sampling compares one and two."""
-    threads = numba.get_num_threads()
-    numba.set_num_threads(1)
-    yield
-    numba.set_num_threads(threads)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def states(n):

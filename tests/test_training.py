@@ -9,7 +9,6 @@ import signal
 import subprocess
 import sys
 
-import numba
 import numpy as np
 import pytest
 
@@ -34,13 +33,7 @@ DATA = (RNG.random((130, 21)) < np.linspace(0.1, 0.9, 21)).astype(np.uint8)
 START = RBM.random(21, 70, sigma=0.3, rng=1, pixel_means=DATA.mean(axis=0))
 
 
-@pytest.fixture(autouse=True)
-def one_thread():
-    """Small models are fastest with one thread, most of all on a busy machine; test_sampling compares one and two."""
-    threads = numba.get_num_threads()
-    numba.set_num_threads(1)
-    yield
-    numba.set_num_threads(threads)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def quiet(run, epochs, **kwargs):
