@@ -43,7 +43,7 @@ def set_up():
             sys.exit("run.py: could not create .venv. On Debian or Ubuntu: apt install python3-venv")
     call("ensurepip", stdout=subprocess.DEVNULL)
     pip = ["pip", "install", "--quiet", "--disable-pip-version-check"]
-    if call(*pip, "-e", ".[notebooks,test]", "-c", "constraints.txt"):
+    if call(*pip, "-e", ".[notebooks,test,book]", "-c", "constraints.txt"):
         sys.exit("run.py: the installation failed (see above). Run the command again to redo it.")
     STAMP.write_text(digest)
 

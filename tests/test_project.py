@@ -144,7 +144,7 @@ def test_set_up_installs_once(project):
     run.set_up()
     run.set_up()
     assert installs(project) == 1
-    assert ["-e", ".[notebooks,test]", "-c", "constraints.txt"] == project.commands[-1][-4:]
+    assert ["-e", ".[notebooks,test,book]", "-c", "constraints.txt"] == project.commands[-1][-4:]
 
 
 @pytest.mark.parametrize("name", ["pyproject.toml", "constraints.txt"])
