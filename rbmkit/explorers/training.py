@@ -96,4 +96,12 @@ def steer():
 
     train.on_click(on_train)
     reset.on_click(on_reset)
-    return widgets.VBox([widgets.HBox([method, steps, rate]), widgets.HBox([train, reset, message]), image])
+    box = widgets.VBox([widgets.HBox([method, steps, rate]), widgets.HBox([train, reset, message]), image])
+    updates = widgets.IntSlider(min=0, max=2000, step=250, description="updates")
+    box.controls, box.frame = {"method": method, "updates": updates}, recorded  # see widgets.explorer
+    return box
+
+
+def recorded(method: str, updates: int) -> bytes:
+    """The picture (PNG) after so many updates with K = 5 and the rate 0.1, from the same start each time."""
+    return Session().advance(method, 5, 0.1, bursts=updates // _UPDATES)

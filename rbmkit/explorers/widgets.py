@@ -8,6 +8,8 @@ from io import BytesIO
 import matplotlib.pyplot as plt
 from matplotlib.figure import Figure
 
+EXPECTED = (ValueError, ArithmeticError, OSError)  # bad input, divergence, a missing file: said, not raised
+
 
 def ipywidgets():
     """The module ipywidgets, or None and one line that says so: a notebook goes on without its explorers."""
@@ -33,13 +35,29 @@ def picture(value: bytes = b""):
 
 
 def explorer(controls: Mapping[str, object], draw: Callable[..., Figure]):
-    """The controls above a picture of ``draw(name=value of the control, ...)``, drawn anew when one of them changes."""
-    image = picture()
+    """The controls above a picture of ``draw(name=value of the control, ...)``, drawn anew when one of them changes.
+
+    A ValueError, ArithmeticError or OSError of `draw` becomes one line in place of the picture. The box that is
+    returned has the attributes `controls` and `frame`, a function from values to a PNG file: the book calls it
+    for pictures that slide without a kernel.
+    """
+    widgets = ipywidgets()
+    image, message = picture(), widgets.Label()
+
+    def frame(**values) -> bytes:
+        return png(draw(**values))
 
     def redraw(_=None) -> None:
-        image.value = png(draw(**{name: control.value for name, control in controls.items()}))
+        try:
+            image.value = frame(**{name: control.value for name, control in controls.items()})
+            message.value = ""
+        except EXPECTED as error:
+            message.value = " ".join(str(error).split())
+        image.layout.display = "none" if message.value else None
 
     for control in controls.values():
         control.observe(redraw, names="value")
     redraw()
-    return ipywidgets().VBox([*controls.values(), image])
+    box = widgets.VBox([*controls.values(), message, image])
+    box.controls, box.frame = dict(controls), frame
+    return box

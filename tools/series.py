@@ -1,0 +1,138 @@
+"""The series as its readers and builders see it: names, titles, addresses, costs, and the explorers of a notebook."""
+
+from __future__ import annotations
+
+import ast
+import contextlib
+import io
+import json
+import re
+import symtable
+import tomllib
+from pathlib import Path
+
+import nbformat
+
+ROOT = Path(__file__).resolve().parents[1]
+NOTEBOOKS = ROOT / "notebooks"
+COST = NOTEBOOKS / "cost.json"
+ADDRESS = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]["urls"]["Repository"]
+TAG = re.compile(r"\\tag\*?\{([^}]*)\}")
+
+
+def names(part: str = "") -> list[str]:
+    """Names of the notebooks, in order, e.g. 02_reciprocal_space; only those that contain `part`."""
+    return sorted(path.stem for path in NOTEBOOKS.glob("*.ipynb") if part in path.stem)
+
+
+def read(name: str) -> nbformat.NotebookNode:
+    return nbformat.read(NOTEBOOKS / f"{name}.ipynb", as_version=4)
+
+
+def tags(cell) -> list[str]:
+    return cell.metadata.get("tags", [])
+
+
+def title(nb) -> str:
+    """The heading, without its #."""
+    return nb.cells[0].source.splitlines()[0].lstrip("# ")
+
+
+def question(nb) -> str:
+    """The bold sentence below the heading."""
+    return " ".join(re.search(r"\*\*(.+?)\*\*", nb.cells[0].source, re.DOTALL)[1].split())
+
+
+def badges(name: str, static: str = "../docs/_static") -> str:
+    """Links that open a notebook on Binder, in Colab and on GitHub, as Markdown."""
+    slug, file = ADDRESS.removeprefix("https://github.com/"), f"notebooks/{name}.ipynb"
+    links = {
+        "Binder": f"https://mybinder.org/v2/gh/{slug}/main?urlpath=lab/tree/{file}",
+        "Colab": f"https://colab.research.google.com/github/{slug}/blob/main/{file}",
+        "GitHub": f"{ADDRESS}/blob/main/{file}",
+    }
+    return " ".join(f"[![{site}]({static}/{site.lower()}.svg)]({link})" for site, link in links.items())
+
+
+INSTALL = f"""\
+import importlib.util  # without rbmkit, as in Colab, this cell fetches the project; elsewhere it does nothing
+
+if importlib.util.find_spec("rbmkit") is None:
+    !git clone --quiet --depth 1 {ADDRESS}
+    %cd rbmkit"""
+
+
+def cost(name: str) -> str:
+    """Run time and memory as measured by ``run.py notebooks --record``."""
+    measured = json.loads(COST.read_text("utf-8")).get(name)
+    return f"{measured['seconds']:.0f} s, {measured['gigabytes']:.1f} GB" if measured else "not measured yet"
+
+
+# ---------------------------------------------------------------- explorers
+def explorers(name: str) -> list:
+    """The explorers of a notebook, alive: runs the statements that they need, and nothing else."""
+    space, boxes = {"__name__": name}, []
+    with contextlib.redirect_stdout(io.StringIO()):
+        for statement in explorer_code(read(name)):
+            if statement.shows:
+                boxes.append(eval(compile(ast.Expression(statement.value), name, "eval"), space))
+            else:
+                exec(compile(ast.Module([statement], []), name, "exec"), space)
+    return boxes
+
+
+def explorer_code(nb) -> list[ast.stmt]:
+    """The statements that show an explorer (their `shows` is true), and those that they need: found from the names used."""
+    skip = {"install", "solution"}
+    cells = [cell.source for cell in nb.cells if cell.cell_type == "code" and not skip & set(tags(cell))]
+    statements = [statement for source in cells for statement in ast.parse(source).body]
+    imports = {name for statement in statements for name in _imports(statement)}
+    needed: set[str] = set()
+    chosen = []
+    for statement in reversed(statements):
+        defined, changed, used = _names(statement)
+        statement.shows = isinstance(statement, ast.Expr) and bool(imports & _root(statement.value))
+        if statement.shows or needed & (defined | changed):
+            needed = needed - defined | used
+            chosen.append(statement)
+    return chosen[::-1]
+
+
+def _imports(statement: ast.stmt) -> set[str]:
+    """Names that a statement imports from rbmkit.explorers."""
+    if not isinstance(statement, ast.ImportFrom) or not (statement.module or "").startswith("rbmkit.explorers"):
+        return set()
+    return {alias.asname or alias.name for alias in statement.names}
+
+
+def _root(node: ast.expr) -> set[str]:
+    """{"explorers"} for a call ``explorers.something(...)``; else an empty set."""
+    if not isinstance(node, ast.Call):
+        return set()
+    while isinstance(node, (ast.Call, ast.Attribute)):
+        node = node.func if isinstance(node, ast.Call) else node.value
+    return {node.id} if isinstance(node, ast.Name) else set()
+
+
+def _names(statement: ast.stmt) -> tuple[set[str], set[str], set[str]]:
+    """Names that a statement defines, changes in place, and uses."""
+    tables = [symtable.symtable(ast.unparse(statement), "statement", "exec")]
+    top = tables[0].get_symbols()
+    defined = {s.get_name() for s in top if s.is_assigned() or s.is_imported()}
+    used = {s.get_name() for s in top if s.is_referenced()}
+    while tables:  # functions and comprehensions, and those inside them
+        inner = tables.pop().get_children()
+        used |= {s.get_name() for table in inner for s in table.get_symbols() if s.is_global()}
+        tables += inner
+    changed = set()
+    for node in ast.walk(statement):
+        target = None
+        if isinstance(node, ast.AugAssign):  # total += ...
+            target = node.target
+        elif isinstance(node, (ast.Subscript, ast.Attribute)) and not isinstance(node.ctx, ast.Load):
+            target = node  # values[0] = ...
+        elif isinstance(node, ast.Expr) and isinstance(node.value, ast.Call):
+            target = node.value.func if isinstance(node.value.func, ast.Attribute) else None  # panels.append(...)
+        changed |= {n.id for n in ast.walk(target) if isinstance(n, ast.Name)} if target else set()
+    loop = ast.walk(statement.target) if isinstance(statement, ast.For) else ()
+    return defined - changed, changed, used - {node.id for node in loop if isinstance(node, ast.Name)}
