@@ -10,8 +10,9 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +25,10 @@ MNIST_KIND = "rbmkit.mnist/1"
 MNIST_KEYS = ("train", "test", "train_labels", "test_labels")
 MNIST_SHA256 = "17df1a8316646e36a0b10ee8c43b27fa66e067bce84a74998079348c90db4acf"
 TRAJECTORY_KIND = "rbmkit.trajectory/1"
+STUDY_KIND = "rbmkit.study/1"
+STUDY_KEYS = ("epochs", "text", "W", "a", "b", "singular_values")
+SUMS = "SHA256SUMS"
+QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 _PIXELS = 28 * 28
 
 
@@ -170,6 +175,176 @@ def trajectory() -> Trajectory:
     arrays = checks.read_npz(data_folder() / "trajectory_mnist_500.npz", keys, kind=TRAJECTORY_KIND)
     epochs, W, a, b, options = (arrays.pop(key) for key in keys)
     return Trajectory(epochs, W, a, b, arrays, json.loads(str(options)))
+
+
+# ---------------------------------------------------------------- the study
+@dataclass(frozen=True, eq=False)
+class ModePaths:
+    """Eight modes of one RBM through its training; T checkpoints, k modes (counted from 0).
+
+    The order is either that of the singular values at each checkpoint, or that of the final model (``label == rank`` at
+    the end). Signs are continuous along a label, and at the end as in `rbmkit.reciprocal.modes`.
+
+    Attributes
+    ----------
+    label, rank : (T, k) int arrays
+        Rank of the mode in the final model, to which it was followed by `rbmkit.reciprocal.match`; rank now.
+    overlap : (T, k) array
+        With the same mode one checkpoint later, 0 to 1; far below 1, the label means little.
+    s : (T, k) array
+        Singular values.
+    a0, b0, x0, y0, mu_x, mu_y : (T, k) arrays
+        Fields, saddle point and means of random states (the minimum of the constraint potential), as in `Modes`.
+    x_data, y_data, x_samples, y_samples : (T, k, 7) arrays
+        x and y over test examples and over samples of the model: mean, standard deviation and the five `QUANTILES`.
+        y is that of one hidden state drawn from p(h|v) for each v.
+    """
+
+    label: np.ndarray
+    rank: np.ndarray
+    overlap: np.ndarray
+    s: np.ndarray
+    a0: np.ndarray
+    b0: np.ndarray
+    x0: np.ndarray
+    y0: np.ndarray
+    mu_x: np.ndarray
+    mu_y: np.ndarray
+    x_data: np.ndarray
+    y_data: np.ndarray
+    x_samples: np.ndarray
+    y_samples: np.ndarray
+
+    def __repr__(self) -> str:
+        return "ModePaths({} checkpoints, {} modes)".format(*self.s.shape)
+
+
+@dataclass(frozen=True, eq=False)
+class Statistics:
+    """What was measured on one member of the study at its T checkpoints.
+
+    Attributes
+    ----------
+    epochs : (T,) array
+        0 is the untrained model.
+    singular_values : (T, K) float32 array, descending
+    U, V : (T, N, 5) and (T, M, 5) float16 arrays
+        The vectors of ``leading`` 0 to 4.
+    free_energy_test, free_energy_train : (T,) arrays
+        Means of F over the test examples and over the first 5,000 training examples.
+    log_z_low, log_z_high, log_z_low_stderr, log_z_high_stderr, log_z_low_ess, log_z_high_ess : (T,) arrays
+        ln Z by AIS, and by reverse AIS (PCD) or RAISE (CD, Rdm), with standard errors and effective sample sizes.
+    leading, followed : ModePaths
+        The modes with the largest singular values at each checkpoint; those that become the leading ones.
+    rounding : (2,) array
+        Mean and standard deviation over the test examples of the change of F of the final model by storing W in half
+        precision, in nats.
+    text : dict
+        The member, its protocol and the sizes of the estimates.
+    """
+
+    epochs: np.ndarray
+    singular_values: np.ndarray
+    U: np.ndarray
+    V: np.ndarray
+    free_energy_test: np.ndarray
+    free_energy_train: np.ndarray
+    log_z_low: np.ndarray
+    log_z_high: np.ndarray
+    log_z_low_stderr: np.ndarray
+    log_z_high_stderr: np.ndarray
+    log_z_low_ess: np.ndarray
+    log_z_high_ess: np.ndarray
+    leading: ModePaths
+    followed: ModePaths
+    rounding: np.ndarray
+    text: dict
+
+    def log_likelihood(self, end: str, part: str = "test") -> np.ndarray:
+        """(T,) mean log-likelihood of the "test" or "train" examples, in nats: the "upper" end, from `log_z_low`, or
+        the "lower" one."""
+        log_z = {"upper": self.log_z_low, "lower": self.log_z_high}[end]
+        return -{"test": self.free_energy_test, "train": self.free_energy_train}[part] - log_z
+
+
+class Study:
+    """The trained replicas in a folder of results; every file is checked against its SHA-256 when it is read.
+
+    Attributes
+    ----------
+    names : list of str
+        E.g. ``"pcd-500-0"``: method, hidden units, replica.
+    """
+
+    def __init__(self, folder: str | os.PathLike):
+        self._folder, self._sums = Path(folder), read_sums(Path(folder))
+        self.names = sorted((name.removesuffix(".npz") for name in self._sums), key=_by_number)
+
+    def __repr__(self) -> str:
+        return f"Study({len(self.names)} models)"
+
+    def members(self, *, method: str | None = None, hidden: int | None = None) -> list[str]:
+        """Names of all replicas of a method ("PCD", "CD", "Rdm") and size."""
+        split = [(name, *name.split("-")) for name in self.names]
+        return [name for name, m, n, _ in split if method in (None, *_methods(m)) and hidden in (None, int(n))]
+
+    def rbm(self, name: str) -> RBM:
+        """The model at the end of its training (W rounded to half precision)."""
+        arrays = self._read(name)
+        return RBM(arrays["W"], arrays["a"], arrays["b"])
+
+    def statistics(self, name: str) -> Statistics:
+        """What was measured along its training."""
+        arrays, paths = self._read(name), {}
+        for kind in ("leading", "followed"):
+            paths[kind] = ModePaths(**{f.name: arrays[f"{kind}_{f.name}"] for f in fields(ModePaths)})
+        plain = {f.name: arrays[f.name] for f in fields(Statistics) if f.name in arrays and f.name != "text"}
+        return Statistics(**plain, **paths, text=json.loads(str(arrays["text"])))
+
+    def _read(self, name: str) -> dict[str, np.ndarray]:
+        if name not in self.names:
+            raise ValueError(f"no member {name!r} in {self._folder}; it has {', '.join(self.names)}")
+        path = self._folder / f"{name}.npz"
+        if not path.is_file():
+            raise FileNotFoundError(f"no such file: {path}; restore it from the repository")
+        if sha256(path) != self._sums[path.name]:
+            raise ValueError(f"{path} is truncated or altered: its SHA-256 is wrong; restore it from the repository")
+        return checks.read_npz(path, STUDY_KEYS, kind=STUDY_KIND)
+
+
+def study(folder: str | os.PathLike | None = None) -> Study:
+    """The study that ships with the project, made by ``python -m rbmkit study``; or another one, in `folder`.
+
+    Raises
+    ------
+    FileNotFoundError, ValueError
+        There is no study in the folder; its list of checksums is damaged.
+    """
+    return Study(data_folder() / "study" if folder is None else folder)
+
+
+def read_sums(folder: Path) -> dict[str, str]:
+    """The checksums of a folder: names of files and SHA-256, from a list as the tool sha256sum writes it."""
+    path = folder / SUMS
+    if not path.is_file():
+        raise FileNotFoundError(f"no such file: {path}; restore it from the repository or run python -m rbmkit study")
+    found = [re.fullmatch(r"([0-9a-f]{64})  ([\w.-]+\.npz)", line) for line in path.read_text().splitlines()]
+    if not found or None in found:
+        raise ValueError(f"{path} is damaged: each line must hold a SHA-256 and the name of a file")
+    return {line[2]: line[1] for line in found}
+
+
+def sha256(path: Path) -> str:
+    """SHA-256 of a file, in hexadecimal digits."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def _by_number(name: str) -> list:
+    return [(0, int(part), "") if part.isdigit() else (1, 0, part) for part in name.split("-")]
+
+
+def _methods(lower: str) -> list[str]:
+    return [lower, lower.upper(), lower.capitalize()]
 
 
 # ---------------------------------------------------------------- patterns

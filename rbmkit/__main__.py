@@ -1,0 +1,69 @@
+"""Command line: ``python -m rbmkit study run FOLDER``; see ``python -m rbmkit study --help``."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+from rbmkit import replicas
+from rbmkit.training import METHODS
+
+
+def parser() -> argparse.ArgumentParser:
+    """All commands and options."""
+    top = argparse.ArgumentParser(prog="python -m rbmkit", description="The physics of Restricted Boltzmann Machines.")
+    commands = top.add_subparsers(dest="command", required=True).add_parser(
+        "study", help="train and measure many RBMs", description=replicas.__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    ).add_subparsers(dest="action", required=True)  # fmt: skip
+    run = commands.add_parser("run", help="train and measure; run it again to go on after a stop")
+    state = commands.add_parser("status", help="how far a study is")
+    collect = commands.add_parser("collect", help="copy finished results to where rbmkit.study() reads them")
+    for command in (run, state):
+        command.add_argument("folder", help="working folder")
+        _add_members(command)
+    run.add_argument("--jobs", type=int, default=1, help="processes on this machine, one thread each if several")
+    run.add_argument("--backend", choices=("loky", "dask"), default="loky", help="processes here, or a dask cluster")
+    run.add_argument("--scheduler", metavar="ADDRESS", help="of the dask scheduler, e.g. tcp://127.0.0.1:8786")
+    collect.add_argument("folder", help="working folder")
+    collect.add_argument("--to", metavar="FOLDER", help="default: data/study")
+    return top
+
+
+def _add_members(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--methods", nargs="+", choices=METHODS, default=METHODS, help="default: all")
+    command.add_argument("--hidden", nargs="+", type=int, metavar="M", help="hidden units; default: those of the study")
+    command.add_argument("--replicas", nargs="+", type=int, default=range(5), metavar="K", help="default: 0 1 2 3 4")
+    command.add_argument("--data", choices=replicas.DATA_SETS, default="mnist", help="bars: a trial that takes seconds")
+    command.add_argument("--epochs", type=float, help="of all members; default: that of the study, by size")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a command; returns the exit code."""
+    options = parser().parse_args(argv)
+    try:
+        return _do(options)
+    except (OSError, ValueError, RuntimeError, ImportError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+
+
+def _do(options: argparse.Namespace) -> int:
+    if options.action == "collect":
+        for path in replicas.collect(options.folder, options.to):
+            print(path)
+        return 0
+    epochs = {} if options.epochs is None else {"epochs": ((0, options.epochs),)}
+    protocol = replicas.Protocol(data=options.data, **epochs)
+    members = replicas.members(options.methods, options.hidden, options.replicas)
+    if options.action == "run":
+        engine = {"jobs": options.jobs, "backend": options.backend, "scheduler": options.scheduler}
+        replicas.run(options.folder, members, protocol, **engine)
+    for name, (done, total) in replicas.status(options.folder, members, protocol).items():
+        print(f"{name:14} {done / total:5.0%}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
