@@ -39,7 +39,7 @@ from rbmkit.training import METHODS, SGD, Training
 CHECKPOINTS = (0, 0.05, 0.1, 0.2, 0.35, 0.5, 0.75, 1, 2, 3, 5, 7, 10, 15, 20, 30, 40, 60)
 DATA_SETS = ("mnist", "bars")
 LEADING, VECTORS = 8, 5  # modes with statistics; modes whose vectors are kept
-ANNEALING = {"until epoch 1": (100, 100), "later": (50, 600), "at the end": (100, 2000)}  # runs, temperatures
+ANNEALING = {"until epoch 1": (50, 100), "later": (50, 600), "at the end": (100, 1000)}  # runs, temperatures
 SAMPLES = {"chains": 200, "steps": 100}  # chains of the training, run on
 _ENUMERATED = 20  # units of the smaller layer up to which ln Z is exact
 _EXAMPLES = {"raise": 50, "modes": 2000, "train": 5000}  # test examples for RAISE and x, y; training examples for F
@@ -62,7 +62,7 @@ class Protocol:
     """
 
     data: str = "mnist"
-    epochs: tuple[tuple[int, float], ...] = ((0, 15.0), (3000, 8.0))
+    epochs: tuple[tuple[int, float], ...] = ((0, 10.0), (3000, 5.0))
     steps: int = 5
     batch_size: int = 500
     chains: int = 500
@@ -366,18 +366,23 @@ def _attempt(folder: Path, member: Member, protocol: Protocol, driver: int) -> s
         return f"{member.name}: {error}"
 
 
-def _engine(backend: str, jobs: int, scheduler: str | None):
+@contextmanager
+def _engine(backend: str, jobs: int, scheduler: str | None) -> Iterator[None]:
+    """joblib's settings for processes on this machine, or for the cluster of a dask scheduler."""
     if backend == "loky":
         threads = {} if jobs == 1 else {"inner_max_num_threads": 1}
-        return joblib.parallel_config(backend="loky", n_jobs=jobs, **threads)
+        with joblib.parallel_config(backend="loky", n_jobs=jobs, **threads):
+            yield
+        return
     try:
         import distributed
     except ImportError:
         raise ImportError("the dask backend needs dask.distributed: pip install 'rbmkit[cluster]'") from None
     if scheduler is None:
         raise ValueError("the dask backend needs the address of a scheduler, e.g. tcp://127.0.0.1:8786")
-    client = distributed.Client(scheduler, set_as_default=False)
-    return joblib.parallel_config(backend="dask", client=client)
+    with distributed.Client(scheduler, set_as_default=False) as client:
+        with joblib.parallel_config(backend="dask", client=client):
+            yield
 
 
 def _agree(folder: Path, protocol: Protocol) -> None:
@@ -406,9 +411,12 @@ def locked(folder: Path) -> Iterator[None]:
         try:
             lock.execute("BEGIN EXCLUSIVE")
         except sqlite3.OperationalError as error:
-            holder = note.read_text() if note.exists() else "an unknown process"
-            raise BlockingIOError(f"{folder} is in use by {holder} ({error}); wait, or stop it") from None
-        note.write_text(f"process {os.getpid()} on {socket.gethostname()}")
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY:
+                raise OSError(f"cannot lock {folder / 'lock'}: {error}") from error
+            holder = note.read_text() if note.exists() else "another process"
+            raise BlockingIOError(f"{folder} is in use by {holder}; wait, or stop it") from None
+        with _writing(note):
+            note.write_text(f"process {os.getpid()} on {socket.gethostname()}")
         yield
     finally:
         lock.close()

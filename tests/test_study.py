@@ -1,0 +1,343 @@
+"""The study of replicas: the same numbers whoever computes them and however often they are stopped; checked results."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+
+import numpy as np
+import pytest
+
+import rbmkit
+from rbmkit import Training, exact_log_z, replicas
+from rbmkit.__main__ import main
+from rbmkit.data import SUMS, data_folder, read_sums
+from rbmkit.replicas import CHECKPOINTS, Member, Protocol, members
+
+PROTOCOL = Protocol(data="bars", epochs=((0, 4.0),))
+FIRST, SECOND = Member("PCD", 24, 0), Member("PCD", 24, 1)
+COMMAND = [sys.executable, "-m", "rbmkit", "study", "run"]
+OPTIONS = ["--data", "bars", "--epochs", "4", "--methods", "PCD", "--hidden", "24", "--replicas"]
+posix = pytest.mark.skipif(os.name == "nt", reason="needs signals and limits of POSIX")
+
+
+@pytest.fixture(scope="module")
+def done(tmp_path_factory):
+    """A finished study of small models on bars and stripes, never interrupted."""
+    folder = tmp_path_factory.mktemp("study")
+    wanted = [FIRST, SECOND, Member("CD", 24, 0), Member("Rdm", 24, 0), Member("PCD", 12, 0)]
+    replicas.run(folder, wanted, PROTOCOL)
+    return folder
+
+
+@pytest.fixture
+def collected(done, tmp_path):
+    replicas.collect(done, tmp_path / "results")
+    return tmp_path / "results"
+
+
+def same(folder, other, *which):
+    return all((folder / f"{m.name}.npz").read_bytes() == (other / f"{m.name}.npz").read_bytes() for m in which)
+
+
+def wait_for(path, seconds=60):
+    end = time.monotonic() + seconds
+    while not path.exists():
+        assert time.monotonic() < end, f"{path} did not appear"
+        time.sleep(0.01)
+
+
+# ---------------------------------------------------------------- what is measured
+def test_the_study_has_four_sizes_three_methods_and_five_replicas():
+    everything = members()
+    assert len(everything) == len({m.name for m in everything}) == 30
+    assert {(m.method, m.hidden) for m in everything} == {
+        *(("PCD", M) for M in (500, 784, 1200, 3000)),
+        ("CD", 500),
+        ("Rdm", 500),
+    }
+    assert [m.replica for m in everything] == sorted(m.replica for m in everything)  # a cut leaves a balanced study
+    assert len({m.rng().random() for m in everything}) == 30
+    assert [m.name for m in members(["CD"], [24], [3])] == ["cd-24-3"]
+
+
+def test_checkpoints_end_with_the_training():
+    protocol = Protocol(epochs=((0, 15.0), (3000, 2.5)))
+    assert Member("PCD", 500, 0).checkpoints(protocol) == [epoch for epoch in CHECKPOINTS if epoch <= 15]
+    assert Member("PCD", 3000, 0).checkpoints(protocol) == [0, 0.05, 0.1, 0.2, 0.35, 0.5, 0.75, 1, 2, 2.5]
+    assert Member("PCD", 3000, 0).saves(protocol)[-3:] == [1, 2, 2.5]
+
+
+@pytest.mark.parametrize("wrong", [{"data": "cats"}, {"epochs": ((0, 0.0),)}])
+def test_wrong_protocols_are_refused(wrong):
+    with pytest.raises(ValueError, match=r"cats|epochs"):
+        Protocol(**wrong)
+
+
+@pytest.mark.parametrize("wrong", [("MLE", 5, 0), ("CD", 0, 0), ("CD", 5, -1)])
+def test_wrong_members_are_refused(wrong):
+    with pytest.raises(ValueError, match=r"unknown method|hidden|replica"):
+        Member(*wrong)
+
+
+@pytest.mark.parametrize("name", ["pcd-24-0", "cd-24-0", "rdm-24-0"])
+def test_the_estimates_bracket_the_exact_likelihood(done, collected, name):
+    study, patterns = rbmkit.study(collected), rbmkit.bars_and_stripes(5)
+    rbm, found = study.rbm(name), study.statistics(name)
+    exact = -rbm.free_energy(patterns).mean() - exact_log_z(rbm)
+    upper, lower = found.log_likelihood("upper")[-1], found.log_likelihood("lower")[-1]
+    assert upper > exact - 5 * found.log_z_low_stderr[-1] - 1e-3
+    assert lower < exact + 5 * found.log_z_high_stderr[-1] + 1e-3
+    assert abs(upper - exact) < 0.05
+    assert abs(lower - exact) < 0.05
+
+
+def test_a_small_layer_is_enumerated(collected):
+    rbm, found = rbmkit.study(collected).rbm("pcd-12-0"), rbmkit.study(collected).statistics("pcd-12-0")
+    assert np.array_equal(found.log_z_low, found.log_z_high)
+    assert not found.log_z_low_stderr.any()
+    assert abs(found.log_z_low[-1] - exact_log_z(rbm)) < 1e-3  # W was rounded
+    likelihood = found.log_likelihood("upper")
+    assert likelihood[-1] > likelihood[0]
+
+
+def test_statistics_are_those_of_the_saved_states(done, collected):
+    found = rbmkit.study(collected).statistics(FIRST.name)
+    examples, test = replicas.load_data(PROTOCOL)
+    for k, epoch in enumerate(found.epochs):
+        rbm = Training.resume(done / FIRST.name / f"epoch_{epoch:g}.npz", examples).rbm
+        U, s, Vt = np.linalg.svd(rbm.W)
+        assert np.allclose(found.singular_values[k], s[:24], atol=1e-6)
+        assert np.isclose(found.free_energy_test[k], rbm.free_energy(test).mean())
+        p = found.leading
+        sign = np.sign(np.sum(U[:, :5] * found.U[k], axis=0))
+        assert np.allclose(U[:, :5] * sign, found.U[k], atol=2e-3)  # half precision
+        assert np.allclose(Vt.T[:, :5] * sign, found.V[k], atol=2e-3)
+        x = test @ (U[:, :5] * sign)
+        assert np.allclose(p.x_data[k, :5, 0], x.mean(0))
+        assert np.allclose(p.x_data[k, :5, 1], x.std(0))
+        assert np.allclose(p.x_data[k, :5, 4], np.median(x, axis=0))
+        y = rbm.hidden_mean(test) @ (Vt.T[:, :5] * sign)
+        assert np.abs(p.y_data[k, :5, 0] - y.mean(0)).max() < 5 * 0.5 / np.sqrt(len(test))  # one h for each v
+        assert np.allclose(p.x0[k, :5], -(Vt[:5] @ rbm.b) * sign / s[:5], atol=1e-6)
+        assert np.allclose(p.mu_x[k, :5], U[:, :5].sum(0) * sign / 2)
+
+
+def test_modes_are_followed_to_the_final_ones(collected):
+    found = rbmkit.study(collected).statistics(FIRST.name)
+    leading, followed = found.leading, found.followed
+    assert np.array_equal(leading.rank, np.tile(np.arange(8), (len(found.epochs), 1)))
+    assert np.array_equal(followed.label, leading.rank)
+    assert np.array_equal(followed.s[-1], leading.s[-1])
+    assert (followed.rank[-1] == followed.label[-1]).all()
+    assert np.allclose(np.take_along_axis(found.singular_values, followed.rank, axis=1), followed.s, atol=1e-6)
+    same_label = leading.label[:-1, 0] == leading.label[1:, 0]
+    turn = np.sum(found.U[:-1, :, 0].astype(float) * found.U[1:, :, 0], axis=1)
+    assert (turn[same_label & (leading.overlap[:-1, 0] > 0.9)] > 0.7).all()  # no jump of sign
+
+
+# ---------------------------------------------------------------- the same numbers, whoever computes them
+def test_two_processes_give_the_same_bytes(done, tmp_path):
+    replicas.run(tmp_path, [FIRST, SECOND], PROTOCOL, jobs=2)
+    assert same(done, tmp_path, FIRST, SECOND)
+
+
+@posix
+def test_a_killed_study_goes_on_to_the_same_bytes(done, tmp_path):
+    with subprocess.Popen(
+        [*COMMAND, tmp_path, *OPTIONS, "0", "1", "--jobs", "2"], stderr=subprocess.DEVNULL
+    ) as process:
+        wait_for(tmp_path / FIRST.name / "epoch_0.5.npz")
+        process.send_signal(signal.SIGKILL)
+    kept = (tmp_path / FIRST.name / "epoch_0.5.npz").stat().st_mtime_ns
+    assert main(["study", "run", str(tmp_path), *OPTIONS, "0", "1"]) == 0
+    assert (tmp_path / FIRST.name / "epoch_0.5.npz").stat().st_mtime_ns == kept  # went on, did not start again
+    assert same(done, tmp_path, FIRST, SECOND)
+
+
+def test_dask_workers_give_the_same_bytes_though_one_is_killed(done, tmp_path):
+    distributed = pytest.importorskip("distributed")
+    options = {"host": "127.0.0.1", "dashboard_address": None, "n_workers": 2, "threads_per_worker": 1}
+    with distributed.LocalCluster(**options) as cluster:
+
+        def kill():
+            wait_for(tmp_path / FIRST.name / "epoch_0.2.npz")
+            os.kill(next(iter(cluster.workers.values())).pid, signal.SIGTERM if os.name == "nt" else signal.SIGKILL)
+
+        killer = threading.Thread(target=kill)
+        killer.start()
+        replicas.run(tmp_path, [FIRST, SECOND], PROTOCOL, backend="dask", scheduler=cluster.scheduler_address)
+        killer.join()
+    assert same(done, tmp_path, FIRST, SECOND)
+
+
+def test_dask_needs_an_address_and_its_package(tmp_path, monkeypatch):
+    with pytest.raises(ValueError, match="address of a scheduler"):
+        replicas.run(tmp_path, [FIRST], PROTOCOL, backend="dask")
+    monkeypatch.setitem(sys.modules, "distributed", None)
+    with pytest.raises(ImportError, match=r"rbmkit\[cluster\]"):
+        replicas.run(tmp_path, [FIRST], PROTOCOL, backend="dask", scheduler="tcp://127.0.0.1:1")
+
+
+# ---------------------------------------------------------------- what can go wrong
+def test_two_runs_do_not_share_a_folder(tmp_path):
+    with replicas.locked(tmp_path):
+        answer = subprocess.run([*COMMAND, tmp_path, *OPTIONS, "0"], capture_output=True, text=True, check=False)
+    assert answer.returncode == 1
+    assert f"in use by process {os.getpid()} on" in answer.stderr
+    assert not (tmp_path / "study.json").exists()
+    with replicas.locked(tmp_path):  # free again
+        pass
+
+
+def test_a_folder_has_one_protocol(done):
+    with pytest.raises(ValueError, match="another protocol"):
+        replicas.run(done, [FIRST], Protocol(data="bars", epochs=((0, 5.0),)))
+
+
+@posix
+def test_a_full_disk_is_named_and_costs_nothing(done, tmp_path):
+    shutil.copytree(done / FIRST.name, tmp_path / FIRST.name, ignore=lambda _, names: set(names) - {"epoch_0.npz"})
+    before = (tmp_path / FIRST.name / "epoch_0.npz").read_bytes()
+    limit = "import resource, sys; resource.setrlimit(resource.RLIMIT_FSIZE, (7000, 7000)); "
+    script = limit + "from rbmkit.__main__ import main; sys.exit(main(sys.argv[1:]))"
+    command = [sys.executable, "-c", script, "study", "run", tmp_path, *OPTIONS, "0"]
+    answer = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert answer.returncode == 1
+    assert f"cannot write {tmp_path / FIRST.name / 'epoch_0.05.npz'}: File too large" in answer.stderr
+    assert [path.name for path in (tmp_path / FIRST.name).iterdir()] == ["epoch_0.npz"]
+    assert (tmp_path / FIRST.name / "epoch_0.npz").read_bytes() == before
+    assert main(["study", "run", str(tmp_path), *OPTIONS, "0"]) == 0  # there is room again
+    assert same(done, tmp_path, FIRST)
+
+
+@pytest.mark.parametrize("kind", ["truncated", "altered", "foreign"])
+def test_a_damaged_state_is_named_and_kept_and_the_other_members_go_on(done, tmp_path, kind):
+    for member in (FIRST, SECOND):
+        shutil.copytree(done / member.name, tmp_path / member.name, ignore=shutil.ignore_patterns("check*"))
+    path = tmp_path / FIRST.name / "epoch_4.npz"
+    content = bytearray(path.read_bytes())
+    if kind == "altered":
+        content[len(content) // 2] ^= 1
+    path.write_bytes(content[:-100] if kind == "truncated" else content)
+    if kind == "foreign":
+        shutil.copy(tmp_path / SECOND.name / "epoch_4.npz", path)
+    content = path.read_bytes()
+    with pytest.raises(RuntimeError, match="1 of 2 members failed") as caught:
+        replicas.run(tmp_path, [FIRST, SECOND], PROTOCOL)
+    assert str(path) in str(caught.value)
+    assert path.read_bytes() == content
+    assert same(done, tmp_path, SECOND)
+    path.unlink()
+    replicas.run(tmp_path, [FIRST], PROTOCOL)
+    assert same(done, tmp_path, FIRST)
+
+
+# ---------------------------------------------------------------- results and their loader
+def test_results_are_found_by_name_method_and_size(collected):
+    study = rbmkit.study(collected)
+    assert study.names == ["cd-24-0", "pcd-12-0", "pcd-24-0", "pcd-24-1", "rdm-24-0"]
+    assert study.members(method="PCD", hidden=24) == ["pcd-24-0", "pcd-24-1"]
+    assert study.members(method="Rdm") == ["rdm-24-0"]
+    assert study.statistics("pcd-24-0").text["protocol"] == json.loads(json.dumps(vars(PROTOCOL)))
+    with pytest.raises(ValueError, match="no member 'pcd-99-0'.*cd-24-0"):
+        study.rbm("pcd-99-0")
+
+
+def test_rounding_is_as_stated(done, collected):
+    examples, test = replicas.load_data(PROTOCOL)
+    final = Training.resume(done / FIRST.name / "epoch_4.npz", examples).rbm
+    study = rbmkit.study(collected)
+    change = study.rbm(FIRST.name).free_energy(test) - final.free_energy(test)
+    assert np.allclose(study.statistics(FIRST.name).rounding, [change.mean(), change.std()])
+    assert 0 < change.std() < 1e-3
+
+
+def test_collecting_again_keeps_the_others(done, collected, tmp_path):
+    shutil.copytree(done, tmp_path / "part", ignore=shutil.ignore_patterns("pcd-24-1*", "rdm*", "cd*"))
+    digests = read_sums(collected)
+    replicas.collect(tmp_path / "part", collected)
+    assert read_sums(collected) == digests
+    with pytest.raises(FileNotFoundError, match="no member is finished"):
+        replicas.collect(collected.parent, collected)
+
+
+def test_a_damaged_result_is_not_collected(collected, tmp_path):
+    path = collected / "cd-24-0.npz"
+    path.write_bytes(path.read_bytes()[:-1])
+    with pytest.raises(ValueError, match=r"cd-24-0\.npz"):
+        replicas.collect(collected, tmp_path / "elsewhere")
+    assert not (tmp_path / "elsewhere").exists()
+
+
+@pytest.mark.parametrize("kind", ["missing", "truncated", "altered"])
+def test_a_damaged_result_is_named(collected, kind):
+    path = collected / "pcd-24-0.npz"
+    content = path.read_bytes()
+    path.write_bytes(content[:-1] if kind == "truncated" else content[:-1] + bytes([content[-1] ^ 1]))
+    if kind == "missing":
+        path.unlink()
+    study = rbmkit.study(collected)
+    with pytest.raises((FileNotFoundError, ValueError), match=r"pcd-24-0\.npz.*restore it"):
+        study.statistics("pcd-24-0")
+    study.rbm("pcd-24-1")
+
+
+@pytest.mark.parametrize("content", [None, "", "0123  pcd-24-0.npz\n", f"{'0' * 64}  ../mnist.npz\n"])
+def test_a_damaged_list_of_checksums_is_named(collected, content):
+    (collected / SUMS).unlink()
+    if content is not None:
+        (collected / SUMS).write_text(content)
+    with pytest.raises((FileNotFoundError, ValueError), match=SUMS):
+        rbmkit.study(collected)
+
+
+# ---------------------------------------------------------------- the command line
+def test_the_command_line_reports_and_collects(done, tmp_path, capsys):
+    assert main(["study", "status", str(done), *OPTIONS, "0", "7"]) == 0
+    assert capsys.readouterr().out.split() == ["pcd-24-0", "100%", "pcd-24-7", "0%"]
+    assert main(["study", "collect", str(done), "--to", str(tmp_path / "results")]) == 0
+    assert len(capsys.readouterr().out.split()) == 5
+    assert main(["study", "collect", str(tmp_path)]) == 1
+    assert "no member is finished" in capsys.readouterr().err
+
+
+def test_the_command_line_explains_itself(capsys):
+    for words in (["study", "--help"], ["study", "run", "--help"]):
+        with pytest.raises(SystemExit) as end:
+            main(words)
+        assert end.value.code == 0
+    assert "--scheduler ADDRESS" in capsys.readouterr().out
+
+
+def test_progress_follows_the_files(done, tmp_path):
+    folder = tmp_path / FIRST.name
+    folder.mkdir()
+    total = replicas.status(tmp_path, [FIRST], PROTOCOL)[FIRST.name]
+    assert total == (0, (4 + 11) * 24 / 500)
+    shutil.copy(done / FIRST.name / "epoch_3.npz", folder)
+    shutil.copy(done / FIRST.name / "check_4.npz", folder)
+    assert replicas.status(tmp_path, [FIRST], PROTOCOL)[FIRST.name][0] == (3 + 1) * 24 / 500
+
+
+# ---------------------------------------------------------------- what ships
+def test_the_shipped_results_are_complete_and_small():
+    study, folder = rbmkit.study(), data_folder()
+    for name in study.names:
+        found = study.statistics(name)
+        assert found.epochs[-1] == Member(*_parts(found)).epochs(Protocol(**_protocol(found)))
+        assert found.rounding[1] < 0.05
+    assert {path.name for path in (folder / "study").iterdir()} == {SUMS, *(f"{name}.npz" for name in study.names)}
+    assert sum(path.stat().st_size for path in folder.rglob("*.npz")) < 80e6
+
+
+def _parts(found):
+    return found.text["member"]["method"], found.text["member"]["hidden"], found.text["member"]["replica"]
+
+
+def _protocol(found):
+    return found.text["protocol"] | {"epochs": tuple(map(tuple, found.text["protocol"]["epochs"]))}
