@@ -198,6 +198,8 @@ class ModePaths:
     x_data, y_data, x_samples, y_samples : (T, k, 7) arrays
         x and y over test examples and over samples of the model: mean, standard deviation and the five `QUANTILES`.
         y is that of one hidden state drawn from p(h|v) for each v.
+    cov_data, cov_samples : (T, k) arrays
+        Covariance of x_i and y_i, so that the variances of u_i and w_i are (var x + var y +- 2 cov) / 2, Eq. (19).
     """
 
     label: np.ndarray
@@ -214,6 +216,8 @@ class ModePaths:
     y_data: np.ndarray
     x_samples: np.ndarray
     y_samples: np.ndarray
+    cov_data: np.ndarray
+    cov_samples: np.ndarray
 
     def __repr__(self) -> str:
         return "ModePaths({} checkpoints, {} modes)".format(*self.s.shape)

@@ -36,7 +36,7 @@ from rbmkit.model import RBM
 from rbmkit.sampling import gibbs
 from rbmkit.training import METHODS, SGD, Training
 
-CHECKPOINTS = (0, 0.05, 0.1, 0.2, 0.35, 0.5, 0.75, 1, 2, 3, 5, 7, 10, 15, 20, 30, 40, 60)
+CHECKPOINTS = (0, 0.05, 0.1, 0.15, 0.2, 0.35, 0.5, 0.75, 1, 2, 3, 5, 7, 10, 15, 20, 30, 40, 60)
 DATA_SETS = ("mnist", "bars")
 LEADING, VECTORS = 8, 5  # modes with statistics; modes whose vectors are kept
 ANNEALING = {"until epoch 1": (50, 100), "later": (50, 600), "at the end": (100, 1000)}  # runs, temperatures
@@ -256,7 +256,9 @@ def _variables(
     row = {"label": which, "rank": rank[which], "overlap": overlap[which]}
     row |= {name: getattr(modes, name)[which] for name in ("s", "a0", "b0", "x0", "y0", "mu_x", "mu_y")}
     for source, (v, h) in states.items():
-        row |= {f"x_{source}": _summary(modes.x(v, which)), f"y_{source}": _summary(modes.y(h, which))}
+        x, y = modes.x(v, which), modes.y(h, which)
+        row |= {f"x_{source}": _summary(x), f"y_{source}": _summary(y)}
+        row[f"cov_{source}"] = ((x - x.mean(axis=0)) * (y - y.mean(axis=0))).mean(axis=0)
     return {f"{kind}_{name}": array for name, array in row.items()}
 
 

@@ -68,7 +68,7 @@ def test_the_study_has_four_sizes_three_methods_and_five_replicas():
 def test_checkpoints_end_with_the_training():
     protocol = Protocol(epochs=((0, 15.0), (3000, 2.5)))
     assert Member("PCD", 500, 0).checkpoints(protocol) == [epoch for epoch in CHECKPOINTS if epoch <= 15]
-    assert Member("PCD", 3000, 0).checkpoints(protocol) == [0, 0.05, 0.1, 0.2, 0.35, 0.5, 0.75, 1, 2, 2.5]
+    assert Member("PCD", 3000, 0).checkpoints(protocol) == [0, 0.05, 0.1, 0.15, 0.2, 0.35, 0.5, 0.75, 1, 2, 2.5]
     assert Member("PCD", 3000, 0).saves(protocol)[-3:] == [1, 2, 2.5]
 
 
@@ -123,6 +123,9 @@ def test_statistics_are_those_of_the_saved_states(done, collected):
         assert np.allclose(p.x_data[k, :5, 4], np.median(x, axis=0))
         y = rbm.hidden_mean(test) @ (Vt.T[:, :5] * sign)
         assert np.abs(p.y_data[k, :5, 0] - y.mean(0)).max() < 5 * 0.5 / np.sqrt(len(test))  # one h for each v
+        rows, columns = U[:, :5] * sign, Vt.T[:, :5] * sign
+        exact = np.diag(np.cov((test @ rows).T, (rbm.hidden_mean(test) @ columns).T, ddof=0)[:5, 5:])
+        assert np.abs(p.cov_data[k, :5] - exact).max() < 5 * 0.5 * x.std(0).max() / np.sqrt(len(test))
         assert np.allclose(p.x0[k, :5], -(Vt[:5] @ rbm.b) * sign / s[:5], atol=1e-6)
         assert np.allclose(p.mu_x[k, :5], U[:, :5].sum(0) * sign / 2)
 
@@ -318,7 +321,7 @@ def test_progress_follows_the_files(done, tmp_path):
     folder = tmp_path / FIRST.name
     folder.mkdir()
     total = replicas.status(tmp_path, [FIRST], PROTOCOL)[FIRST.name]
-    assert total == (0, (4 + 11) * 24 / 500)
+    assert total == (0, (4 + 12) * 24 / 500)
     shutil.copy(done / FIRST.name / "epoch_3.npz", folder)
     shutil.copy(done / FIRST.name / "check_4.npz", folder)
     assert replicas.status(tmp_path, [FIRST], PROTOCOL)[FIRST.name][0] == (3 + 1) * 24 / 500
