@@ -41,6 +41,7 @@ DATA_SETS = ("mnist", "bars")
 LEADING, VECTORS = 8, 5  # modes with statistics; modes whose vectors are kept
 ANNEALING = {"until epoch 1": (50, 100), "later": (50, 600), "at the end": (100, 1000)}  # runs, temperatures
 SAMPLES = {"chains": 200, "steps": 100}  # chains of the training, run on
+_PATIENCE = 7 * 24 * 3600  # seconds that the first dask worker may spend in a queue
 _ENUMERATED = 20  # units of the smaller layer up to which ln Z is exact
 _EXAMPLES = {"raise": 50, "modes": 2000, "train": 5000}  # test examples for RAISE and x, y; training examples for F
 
@@ -383,7 +384,7 @@ def _engine(backend: str, jobs: int, scheduler: str | None) -> Iterator[None]:
     if scheduler is None:
         raise ValueError("the dask backend needs the address of a scheduler, e.g. tcp://127.0.0.1:8786")
     with distributed.Client(scheduler, set_as_default=False) as client:
-        with joblib.parallel_config(backend="dask", client=client):
+        with joblib.parallel_config(backend="dask", client=client, wait_for_workers_timeout=_PATIENCE):
             yield
 
 
