@@ -20,6 +20,7 @@ from functools import cached_property
 
 import numpy as np
 import scipy.sparse as sp
+from scipy.linalg import eigh_tridiagonal
 from scipy.sparse.linalg import eigsh
 
 from rbmkit import checks, kernels
@@ -193,7 +194,9 @@ class Spectrum:
 
 
 def spectrum(potential: Potential, levels: int, *, absorbing: bool = False) -> Spectrum:
-    """The lowest levels and states of `hamiltonian`, by the Lanczos method on its inverse.
+    """The lowest levels and states of `hamiltonian`.
+
+    One coordinate: a tridiagonal eigenvalue problem. Two: the Lanczos method on the inverse of the sparse matrix.
 
     Parameters
     ----------
@@ -207,8 +210,11 @@ def spectrum(potential: Potential, levels: int, *, absorbing: bool = False) -> S
     levels = checks.positive_int(levels, "levels")
     if levels > H.shape[0] - 2:
         raise ValueError(f"levels must be at most {H.shape[0] - 2} on this grid, got {levels}")
-    start = np.random.default_rng(0).random(H.shape[0])  # fixed: the same states, signs included, in every run
-    E, states = eigsh(H, k=levels, sigma=-1e-6 * H.diagonal().min(), v0=start)
+    if potential.U.ndim == 1:
+        E, states = eigh_tridiagonal(H.diagonal(), H.diagonal(1), select="i", select_range=(0, levels - 1))
+    else:
+        start = np.random.default_rng(0).random(H.shape[0])  # fixed: the same states in every run
+        E, states = eigsh(H, k=levels, sigma=-1e-6 * H.diagonal().min(), v0=start)
     order = np.argsort(E)
     inner = _inner(potential.U.shape) if absorbing else np.full(potential.U.shape, True)
     psi = np.zeros((levels, *potential.U.shape))
