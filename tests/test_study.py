@@ -16,6 +16,7 @@ import rbmkit
 from rbmkit import Training, exact_log_z, replicas
 from rbmkit.__main__ import main
 from rbmkit.data import SUMS, data_folder, read_sums
+from rbmkit.figures.training import likelihoods
 from rbmkit.replicas import CHECKPOINTS, Member, Protocol, members
 
 PROTOCOL = Protocol(data="bars", epochs=((0, 4.0),))
@@ -325,6 +326,22 @@ def test_progress_follows_the_files(done, tmp_path):
     shutil.copy(done / FIRST.name / "epoch_3.npz", folder)
     shutil.copy(done / FIRST.name / "check_4.npz", folder)
     assert replicas.status(tmp_path, [FIRST], PROTOCOL)[FIRST.name][0] == (3 + 1) * 24 / 500
+
+
+# ---------------------------------------------------------------- figures
+def test_the_figure_of_likelihoods_shows_means_spreads_and_both_ends(collected):
+    study = rbmkit.study(collected)
+    found = [study.statistics(name) for name in study.members(method="PCD", hidden=24)]
+    upper, lower = (np.array([t.log_likelihood(end) for t in found]) for end in ("upper", "lower"))
+    one = study.statistics("cd-24-0")
+    brackets = {"PCD": (found[0].epochs, upper, lower), "CD": (one.epochs, upper[:1], lower[:1])}
+    _, (left, right) = likelihoods(brackets, start=2.0)
+    assert [text.get_text() for text in left.get_legend().get_texts()] == ["PCD", "CD"]
+    line = left.containers[0].lines[0]
+    assert np.allclose(line.get_xydata(), np.column_stack([found[0].epochs, upper.mean(axis=0)]))
+    bars = np.array(left.containers[0].lines[2][0].get_segments())
+    assert np.allclose(np.ptp(bars[:, :, 1], axis=1), 2 * upper.std(axis=0, ddof=1))
+    assert right.containers[1].lines[0].get_xdata().min() == 2
 
 
 # ---------------------------------------------------------------- what ships
