@@ -3,17 +3,24 @@
 
 python run.py notebooks [NAME ...]    execute the notebooks (or those whose name contains NAME) into build/notebooks
 python run.py lab [OPTION ...]        open them in JupyterLab, on 127.0.0.1
+python run.py explore [--port PORT]   all explorers on one page, on 127.0.0.1
+python run.py book [--serve [PORT]]   the book, a static site, into build/book/html
+python run.py slides [NAME ...]       slides for lectures into build/slides
+python run.py student [FOLDER]        a copy of the notebooks without solutions (build/student)
 python run.py test [PYTEST OPTION ..] unit tests, then the notebooks as tests, then the notebook rules
 python run.py sync [NAME ...]         for authors: rebuild each .ipynb from its .md, execute it in place, tidy it
+python run.py measure [NAME ...]      for authors: run time and memory of the notebooks, into the tables that show them
 
 The first run creates .venv and installs there what constraints.txt pins; later runs reuse it.
 """
 import hashlib
 import json
+import math
 import os
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent
@@ -21,6 +28,7 @@ VENV = ROOT / ".venv"
 PYTHON = VENV / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
 STAMP = VENV / "rbmkit-installed"
 NOTEBOOKS = ROOT / "notebooks"
+COST = NOTEBOOKS / "cost.json"
 BUILD = ROOT / "build" / "notebooks"
 METADATA = {
     "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
@@ -48,10 +56,11 @@ def set_up():
     STAMP.write_text(digest)
 
 
-def call(module, *args, env=(), **kwargs):
-    """Run a module with the Python of .venv, at the repository root; return its exit code."""
+def call(module, *args, env=(), wait=True, **kwargs):
+    """Run a module with the Python of .venv, at the repository root; return its exit code, or the process itself."""
     env = {**os.environ, "JUPYTER_PREFER_ENV_PATH": "1", **dict(env)}  # the kernel of .venv, not one of the user's
-    return subprocess.call([PYTHON, "-m", module, *args], cwd=ROOT, env=env, **kwargs)
+    start = subprocess.call if wait else subprocess.Popen
+    return start([PYTHON, "-m", module, *args], cwd=ROOT, env=env, **kwargs)
 
 
 def choose(suffix, names):
@@ -63,25 +72,47 @@ def choose(suffix, names):
 
 
 def execute(path, *where):
-    """Execute one notebook, print its time, return the exit code."""
-    start = time.perf_counter()
-    failed = call("nbconvert", "--to", "notebook", "--execute", "--log-level=ERROR", *where,
-                  "--ExecutePreprocessor.timeout=600", "--KernelManager.transport_encryption=auto", path)
-    print(f"{'FAILED' if failed else 'ok':6}  {time.perf_counter() - start:6.1f} s  {path.name}", flush=True)
-    return failed
+    """Execute one notebook, print its time and memory; return the exit code, seconds and gigabytes."""
+    start, peak = time.perf_counter(), 0.0
+    options = ["--ExecutePreprocessor.timeout=600", "--KernelManager.transport_encryption=auto", "--log-level=ERROR"]
+    process = call("nbconvert", "--to", "notebook", "--execute", *options, *where, path, wait=False)
+    if hasattr(os, "wait4"):  # not on Windows
+        _, status, usage = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+        peak = usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024) / 1e9  # of the largest process: the kernel
+    failed, seconds = process.wait(), time.perf_counter() - start
+    print(f"{'FAILED' if failed else 'ok':6}  {seconds:6.1f} s  {peak:4.2f} GB  {path.name}", flush=True)
+    return failed, seconds, peak
 
 
 def notebooks(names):
     BUILD.mkdir(parents=True, exist_ok=True)
     chosen = choose(".ipynb", names)
-    failed = sum(execute(path, "--output-dir", BUILD) != 0 for path in chosen)
+    failed = sum(execute(path, "--output-dir", BUILD)[0] != 0 for path in chosen)
     print(f"{len(chosen) - failed} of {len(chosen)} notebooks executed into {BUILD.relative_to(ROOT)}")
     return failed > 0
+
+
+def measure(names):
+    BUILD.mkdir(parents=True, exist_ok=True)
+    cost = json.loads(COST.read_text("utf-8"))
+    for path in choose(".ipynb", names):
+        failed, seconds, peak = execute(path, "--output-dir", BUILD)
+        if failed:
+            return True
+        cost[path.stem] = {"seconds": 5 * math.ceil(seconds / 5), "gigabytes": round(peak, 1)}
+    COST.write_text(json.dumps(cost, indent=1, sort_keys=True) + "\n", "utf-8", newline="\n")
+    return call("tools.series")
 
 
 def lab(options):
     where = ["--ServerApp.ip=127.0.0.1", f"--ServerApp.root_dir={ROOT}", "--LabApp.default_url=/lab/tree/notebooks"]
     return call("jupyterlab", *where, *options)
+
+
+def made(name, options):
+    """What tools/ makes of the notebooks."""
+    return call(f"tools.{name}", *options)
 
 
 def test(options):
@@ -107,7 +138,7 @@ def sync(names):
         if call("jupytext", "--quiet", "--to", "ipynb", "--update", "--output", path, text):
             failed += 1
             continue
-        failed += execute(path, "--inplace") != 0
+        failed += execute(path, "--inplace")[0] != 0
         tidy(path)
     return failed > 0
 
@@ -132,7 +163,8 @@ def tidy(path):
 
 
 def main(argv):
-    commands = {"notebooks": notebooks, "lab": lab, "test": test, "sync": sync}
+    commands = {"notebooks": notebooks, "lab": lab, "test": test, "sync": sync, "measure": measure}
+    commands |= {name: partial(made, name) for name in ("explore", "book", "slides", "student")}
     if sys.version_info < (3, 11):  # noqa: UP036 - this file is read by whatever Python the user has
         have = ".".join(map(str, sys.version_info[:2]))
         return f"run.py: rbmkit needs Python 3.11 or newer; this is {have} ({sys.executable})"

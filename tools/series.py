@@ -68,6 +68,20 @@ def cost(name: str) -> str:
     return f"{measured['seconds']:.0f} s, {measured['gigabytes']:.1f} GB" if measured else "not measured yet"
 
 
+def stamp() -> None:
+    """Write the costs into the README, the index and the first table of each notebook."""
+    tables = [ROOT / "README.md", *NOTEBOOKS.glob("00_index.*")]
+    for name, measured in json.loads(COST.read_text("utf-8")).items():
+        row = rf"(\((?:notebooks/)?{name}\.ipynb\)(?:(?!\\n)[^\n])*\| )[^|\n]*( \|(?=\\n|\n|\"))"
+        for path in tables:
+            text = path.read_text("utf-8")
+            path.write_text(re.sub(row, rf"\g<1>{cost(name)}\g<2>", text), "utf-8", newline="\n")
+        for path in NOTEBOOKS.glob(f"{name}.*"):
+            line = f"| Run time, memory | about {measured['seconds']} s and {measured['gigabytes']} GB on 2 cores |"
+            text = path.read_text("utf-8")
+            path.write_text(re.sub(r"\| Run time, memory \|[^|]*\|", line, text), "utf-8", newline="\n")
+
+
 # ---------------------------------------------------------------- explorers
 def explorers(name: str) -> list:
     """The explorers of a notebook, alive: runs the statements that they need, and nothing else."""
@@ -82,10 +96,13 @@ def explorers(name: str) -> list:
 
 
 def explorer_code(nb) -> list[ast.stmt]:
-    """The statements that show an explorer (their `shows` is true), and those that they need: found from the names used."""
+    """The statements that show an explorer (`shows` is true) and those that they need, found by the names used."""
     skip = {"install", "solution"}
-    cells = [cell.source for cell in nb.cells if cell.cell_type == "code" and not skip & set(tags(cell))]
-    statements = [statement for source in cells for statement in ast.parse(source).body]
+    statements = []
+    for cell in nb.cells:
+        if cell.cell_type == "code" and not skip & set(tags(cell)):
+            plain = re.sub(r"(?m)^\s*[%!].*$", "", cell.source)  # without magics
+            statements += [setattr(s, "cell", cell.id) or s for s in ast.parse(plain).body]
     imports = {name for statement in statements for name in _imports(statement)}
     needed: set[str] = set()
     chosen = []
@@ -136,3 +153,7 @@ def _names(statement: ast.stmt) -> tuple[set[str], set[str], set[str]]:
         changed |= {n.id for n in ast.walk(target) if isinstance(n, ast.Name)} if target else set()
     loop = ast.walk(statement.target) if isinstance(statement, ast.For) else ()
     return defined - changed, changed, used - {node.id for node in loop if isinstance(node, ast.Name)}
+
+
+if __name__ == "__main__":
+    stamp()
