@@ -454,8 +454,10 @@ def collect(folder: str | os.PathLike, target: str | os.PathLike | None = None) 
 
 # ---------------------------------------------------------------- progress
 def status(folder: str | os.PathLike, wanted: Sequence[Member], protocol: Protocol) -> dict[str, tuple[float, float]]:
-    """For each member the work done and the work to do, read off the files: one unit is an epoch or a checkpoint of a
-    model with 500 hidden units."""
+    """Work done and work in all, for the whole ("study") and for each member, read off the files.
+
+    The unit is an epoch, or a checkpoint, of a model with 500 hidden units.
+    """
     found = {}
     for member in wanted:
         home, saves, points = Path(folder) / member.name, member.saves(protocol), member.checkpoints(protocol)
@@ -464,30 +466,24 @@ def status(folder: str | os.PathLike, wanted: Sequence[Member], protocol: Protoc
         unit, total = member.hidden / 500, saves[-1] + len(points)
         done = total if _result(Path(folder), member).exists() else (epochs or [0])[-1] + measured
         found[member.name] = (done * unit, total * unit)
-    return found
+    return {"study": tuple(np.sum(list(found.values()), axis=0))} | found
 
 
 @contextmanager
 def progress(folder: Path, wanted: Sequence[Member], protocol: Protocol) -> Iterator[None]:
     """Bars with the time left, for the whole and for each member at work, wherever it is: they watch the files."""
-    stop, first = threading.Event(), status(folder, wanted, protocol)
-    form = "{desc:>14} {percentage:3.0f}%|{bar:30}| {elapsed} done, {remaining} left"
-    whole = tqdm(total=sum(t for _, t in first.values()), initial=sum(d for d, _ in first.values()), desc="study",
-                 bar_format=form, disable=None)  # fmt: skip
-    parts: dict[str, tqdm] = {}
+    stop, first, bars = threading.Event(), status(folder, wanted, protocol), {}
+    look = {"bar_format": "{desc:>14} {percentage:3.0f}%|{bar:30}| {elapsed} done, {remaining} left", "disable": None}
 
     def show() -> None:
-        now = status(folder, wanted, protocol)
-        for name, (done, total) in now.items():
-            if name not in parts and first[name][0] < done < total:
-                parts[name] = tqdm(
-                    total=total, initial=first[name][0], desc=name, bar_format=form, disable=None, leave=False
-                )
-            if name in parts:
-                parts[name].update(done - parts[name].n)
+        for name, (done, total) in status(folder, wanted, protocol).items():
+            whole, before = name == "study", first[name][0]
+            if name not in bars and (whole or before < done < total):
+                bars[name] = tqdm(total=total, initial=before, desc=name, leave=whole, **look)
+            if name in bars:
+                bars[name].update(done - bars[name].n)
                 if done >= total:
-                    parts[name].close()
-        whole.update(sum(done for done, _ in now.values()) - whole.n)
+                    bars[name].close()
 
     def watch() -> None:
         while not stop.wait(1.0):
@@ -500,6 +496,5 @@ def progress(folder: Path, wanted: Sequence[Member], protocol: Protocol) -> Iter
     finally:
         stop.set()
         thread.join()
-        show()
-        for bar in (*parts.values(), whole):
+        for bar in bars.values():
             bar.close()

@@ -303,7 +303,7 @@ def test_a_damaged_list_of_checksums_is_named(collected, content):
 # ---------------------------------------------------------------- the command line
 def test_the_command_line_reports_and_collects(done, tmp_path, capsys):
     assert main(["study", "status", str(done), *OPTIONS, "0", "7"]) == 0
-    assert capsys.readouterr().out.split() == ["pcd-24-0", "100%", "pcd-24-7", "0%"]
+    assert capsys.readouterr().out.split() == ["study", "50%", "pcd-24-0", "100%", "pcd-24-7", "0%"]
     assert main(["study", "collect", str(done), "--to", str(tmp_path / "results")]) == 0
     assert len(capsys.readouterr().out.split()) == 5
     assert main(["study", "collect", str(tmp_path)]) == 1
