@@ -4,14 +4,14 @@ WHY NO MATRIX PRODUCT. The states are 0 and 1, so the field v W of a hidden unit
 Take the units of a layer in groups of four. A group has 16 states, and each of them adds one fixed vector to the
 fields of the other layer. All these vectors stand in a *table*, made once per set of weights:
 
-    table[block, 16 g + p, c] = sum of W[4 g + k, 64 block + c] over the bits k that are set in p = 0 .. 15.
+    table[block, 16 g + p, c] = sum of W[4 g + k, 128 block + c] over the bits k that are set in p = 0 .. 15.
 
 A field is then the sum of one table row per group: a quarter of the additions of a dense product and no
 multiplications. Groups in state 0 are left out; on handwritten digits that is three visible groups in four. The
-columns come in blocks of 64 floats, four vector registers of 16, so that the partial sums stay in registers while rows
-are added (`_add_rows`, the one function written in LLVM vectors; they compile for any processor, to whatever registers
-it has). The rows of a chain are taken eight at a time, for all chains of a chunk in turn: eight groups of one block
-are 32 kB and stay in the first-level cache.
+columns come in blocks of 128 floats, eight vector registers of 16, so that the partial sums stay in registers while
+rows are added (`_add_rows`, the one function written in LLVM vectors; they compile for any processor, to whatever
+registers it has); a last block that is at most half full is added in strips of one register. The rows of a chain are
+taken sixteen at a time, for all chains of a chunk in turn, so that they are read from a near cache.
 
 ONE PARALLEL REGION PER CALL. A task owns a chunk of chains for all steps and all temperatures; there are no barriers
 inside. Threaded BLAS calls between parallel regions would make two thread pools spin against each other (a step then
@@ -28,8 +28,8 @@ of the key mixed in.
 
 ANNEALING needs the weight p*_new(v) / p*_old(v) of every chain at every temperature. It comes from the same hidden
 fields as the next draw: with z = beta x, softplus(z') - softplus(z) is max(z', 0) - max(z, 0) plus the log of (1 +
-e^-|z'|) / (1 + e^-|z|), and e^-|z'| is needed for the draw anyway. One logarithm is taken per block, of the product of
-the ratios.
+e^-|z'|) / (1 + e^-|z|), and e^-|z'| is needed for the draw anyway. One logarithm is taken of the product of the ratios
+of 64 units.
 
 ENUMERATION. exp(a_i + sum_j W_ij h_j) factorises over the high and the low bits of h: with A_i[high] and B_i[low]
 tabulated, prod_i (1 + A_i B_i) costs two multiplications per unit and state. Exponents are split off before they
@@ -46,9 +46,10 @@ from numba.extending import intrinsic
 
 GROUP = 4  # units per group (`_pack` and `_store` are written for four)
 SUMS = 1 << GROUP  # states of a group
-BLOCK = 64  # columns per block of a table
+BLOCK = 128  # columns per block of a table
 LANES = 16  # floats per vector
-TILE = 8  # table rows added for one chain before it is the next chain's turn
+TILE = 16  # table rows added for one chain before it is the next chain's turn
+WEIGHED = 64  # units whose ratios are multiplied before a logarithm is taken: each is in [1/2, 2], the product finite
 LOW = 64  # states of the low bits in the enumeration
 
 GOLDEN = 0x9E3779B9  # the unit's number enters the hash multiplied by this
@@ -63,12 +64,12 @@ f32, u32, u64 = np.float32, np.uint32, np.uint64
 
 # ---- tables and fields -----------------------------------------------------------------------------------------------
 def blocks_of(n):
-    """Number of blocks of 64 columns that hold n units."""
+    """Number of blocks of columns that hold n units."""
     return -(-n // BLOCK)
 
 
 def new_rows(blocks, rows):
-    """Uninitialised (blocks, rows, 64) float32 array that starts at a cache line."""
+    """Uninitialised (blocks, rows, BLOCK) float32 array that starts at a cache line."""
     raw = np.empty(blocks * rows * BLOCK + LANES, np.float32)
     skip = (-raw.ctypes.data % 64) // 4
     return raw[skip : skip + blocks * rows * BLOCK].reshape(blocks, rows, BLOCK)
@@ -80,7 +81,7 @@ def new_table(n_in, n_out):
 
 
 def padded(values):
-    """float32 copy of a vector as (blocks, 64), zeros at the end."""
+    """float32 copy of a vector as (blocks, BLOCK), zeros at the end."""
     out = np.zeros((blocks_of(len(values)), BLOCK), np.float32)
     out.flat[: len(values)] = values
     return out
@@ -88,7 +89,7 @@ def padded(values):
 
 @jit
 def _fill_block(columns, table):
-    """Sums over the subsets of each four rows of columns (4 groups, 64) to table (16 groups, 64)."""
+    """Sums over the subsets of each four rows of columns (4 groups, BLOCK) to table (16 groups, BLOCK)."""
     for g in range(table.shape[0] // SUMS):
         rows = table[g * SUMS : (g + 1) * SUMS]
         for j in range(BLOCK):
@@ -122,37 +123,46 @@ def fill_tables(W, table_h, table_v):
             _fill_block(columns, table_v[block - in_h])
 
 
-@intrinsic
-def _add_rows(typingctx, table, start, rows, at, count, acc, to):
-    """acc[to : to + 64] += sum of table[start + 64 row : ... + 64] over row in rows[at : at + count]; flat arrays."""
-    sig = types.void(table, types.intp, rows, types.intp, types.intp, acc, types.intp)
+def _adder(width):
+    """A function that adds `width` columns of table rows to sums in registers."""
 
-    def codegen(context, builder, sig, args):
-        i64, vector = ir.IntType(64), ir.VectorType(ir.FloatType(), LANES)
+    @intrinsic
+    def add_rows(typingctx, table, start, rows, at, count, acc, to):
+        """acc[to : to + width] += sum of table[start + BLOCK row :] over row in rows[at : at + count]; flat arrays."""
+        sig = types.void(table, types.intp, rows, types.intp, types.intp, acc, types.intp)
 
-        def pointer(position, offset):
-            data = cgutils.create_struct_proxy(sig.args[position])(context, builder, args[position]).data
-            return builder.gep(data, [offset])
+        def codegen(context, builder, sig, args):
+            i64, vector = ir.IntType(64), ir.VectorType(ir.FloatType(), LANES)
 
-        def vectors(base):
-            return [builder.bitcast(builder.gep(base, [i64(q)]), vector.as_pointer()) for q in range(0, BLOCK, LANES)]
+            def pointer(position, offset):
+                data = cgutils.create_struct_proxy(sig.args[position])(context, builder, args[position]).data
+                return builder.gep(data, [offset])
 
-        first, first_row, out = pointer(0, args[1]), pointer(2, args[3]), vectors(pointer(5, args[6]))
-        sums = [cgutils.alloca_once_value(builder, builder.load(p, align=4)) for p in out]  # become registers
-        with cgutils.for_range(builder, args[4], intp=i64) as loop:
-            row = builder.zext(builder.load(builder.gep(first_row, [loop.index])), i64)
-            for total, p in zip(sums, vectors(builder.gep(first, [builder.mul(row, i64(BLOCK))])), strict=True):
-                builder.store(builder.fadd(builder.load(total), builder.load(p, align=4)), total)
-        for total, p in zip(sums, out, strict=True):
-            builder.store(builder.load(total), p, align=4)
-        return context.get_dummy_value()
+            def vectors(base):
+                every = range(0, width, LANES)
+                return [builder.bitcast(builder.gep(base, [i64(q)]), vector.as_pointer()) for q in every]
 
-    return sig, codegen
+            first, first_row, out = pointer(0, args[1]), pointer(2, args[3]), vectors(pointer(5, args[6]))
+            sums = [cgutils.alloca_once_value(builder, builder.load(p, align=4)) for p in out]  # become registers
+            with cgutils.for_range(builder, args[4], intp=i64) as loop:
+                row = builder.zext(builder.load(builder.gep(first_row, [loop.index])), i64)
+                for total, p in zip(sums, vectors(builder.gep(first, [builder.mul(row, i64(BLOCK))])), strict=True):
+                    builder.store(builder.fadd(builder.load(total), builder.load(p, align=4)), total)
+            for total, p in zip(sums, out, strict=True):
+                builder.store(builder.load(total), p, align=4)
+            return context.get_dummy_value()
+
+        return sig, codegen
+
+    return add_rows
+
+
+_add_rows, _add_strip = _adder(BLOCK), _adder(LANES)
 
 
 @jit
 def _new_accumulators(n):
-    """Uninitialised (n, 64) float32 that starts at a cache line."""
+    """Uninitialised (n, BLOCK) float32 that starts at a cache line."""
     raw = np.empty(n * BLOCK + LANES, np.float32)
     skip = (-raw.ctypes.data % 64) // 4
     return raw[skip : skip + n * BLOCK].reshape(n, BLOCK)
@@ -204,8 +214,14 @@ def _list_rows(packed, groups, rows, counts):
 
 
 @jit
-def _fields(table, block, rows, counts, longest, bias, acc):
-    """acc[c] = bias + fields of the 64 units of `block`, for every chain c of the chunk."""
+def _width(block, groups):
+    """Columns of a block that are in use, in whole vectors, for a layer of so many groups."""
+    return min(BLOCK, -(-(groups * GROUP - block * BLOCK) // LANES) * LANES)
+
+
+@jit
+def _fields(table, block, width, rows, counts, longest, bias, acc):
+    """acc[c] = bias + fields of the first `width` units of `block`, for every chain c of the chunk."""
     start = block * table.shape[1] * BLOCK
     n = counts.size
     for c in range(n):
@@ -213,7 +229,12 @@ def _fields(table, block, rows, counts, longest, bias, acc):
             acc[c, j] = bias[block, j]
     for k in range(0, longest, TILE):
         for c in range(n):
-            _add_rows(table, start, rows, (k // TILE * n + c) * TILE, min(TILE, counts[c] - k), acc, c * BLOCK)
+            count, at = min(TILE, counts[c] - k), (k // TILE * n + c) * TILE
+            if count > 0 and width > BLOCK // 2:
+                _add_rows(table, start, rows, at, count, acc, c * BLOCK)
+            elif count > 0:
+                for q in range(0, width, LANES):
+                    _add_strip(table, start + q, rows, at, count, acc, c * BLOCK + q)
 
 
 # ---- random numbers --------------------------------------------------------------------------------------------------
@@ -298,28 +319,31 @@ def _bit(z, e, u):
     return u * (f32(1) + e) <= (f32(1) if z >= f32(0) else e)
 
 
-@njit(inline="always", **_OPTIONS)
-def _store(bits, packed, c, block):
-    """Pack 64 bytes of 0/1 to sixteen numbers 0..15: the multiplication brings four bytes' lowest bits together."""
-    words = bits.view(np.uint32)
+@jit
+def _store(words, packed, c, block):
+    """Pack bytes of 0/1, four in a word, to numbers 0..15: the multiplication brings their lowest bits together."""
     for q in range(BLOCK // GROUP):
         packed[c, block * (BLOCK // GROUP) + q] = np.right_shift(np.multiply(words[q], u32(0x01020408)), u32(24))
 
 
 @jit
-def _half_step(table, bias, base, beta, seed, step, layer, first, given, groups, drawn, rows, counts, acc):
+def _half_step(
+    table, bias, base, beta, seed, step, layer, first, given, groups, drawn, groups_drawn, rows, counts, acc
+):
     """Draw a layer, with probabilities sigma(base + beta (bias + field)), for the chains of a chunk."""
     longest = _list_rows(given, groups, rows, counts)
-    bits, keys = np.empty(BLOCK, np.uint8), _stream_keys(seed, step, layer, first, counts.size)
+    bits, keys = np.zeros(BLOCK, np.uint8), _stream_keys(seed, step, layer, first, counts.size)
+    words = bits.view(np.uint32)
     for block in range(table.shape[0]):
-        _fields(table, block, rows, counts, longest, bias, acc)
+        width = _width(block, groups_drawn)
+        _fields(table, block, width, rows, counts, longest, bias, acc)
         for c in range(counts.size):
             key = keys[c]
             word = _first_word(key, block)
-            for j in range(BLOCK):
+            for j in range(width):
                 z = base[block, j] + beta * acc[c, j]
                 bits[j] = _bit(z, exp_negative(-abs(z)), _unit(_scramble(np.add(word, STRIDES[j]), key)))
-            _store(bits, drawn, c, block)
+            _store(words, drawn, c, block)
 
 
 @jit
@@ -332,8 +356,12 @@ def _gibbs_chunk(table_h, b, table_v, a, v, h, first, last, steps, beta, seed, s
     none_h, none_v = np.zeros_like(b), np.zeros_like(a)
     _pack(v, first, packed_v[:, :groups_v])
     for s in range(step0, step0 + steps):
-        _half_step(table_h, b, none_h, beta, seed, s, 0, first, packed_v, groups_v, packed_h, rows, counts, acc)
-        _half_step(table_v, a, none_v, beta, seed, s, 1, first, packed_h, groups_h, packed_v, rows, counts, acc)
+        _half_step(
+            table_h, b, none_h, beta, seed, s, 0, first, packed_v, groups_v, packed_h, groups_h, rows, counts, acc
+        )
+        _half_step(
+            table_v, a, none_v, beta, seed, s, 1, first, packed_h, groups_h, packed_v, groups_v, rows, counts, acc
+        )
     _unpack(packed_v, v, first)
     _unpack(packed_h, h, first)
 
@@ -360,12 +388,27 @@ def _bias_sums(da, groups):
 
 
 @jit
+def _log_weight(acc, c, width, old, new, ratios):
+    """Sum over units of softplus(new x) - softplus(old x), fields x = acc[c]; apart, so that nothing written here could
+    overlap what is read: else the compiler keeps a second order of summation for that case."""
+    total = 0.0
+    for start in range(0, width, WEIGHED):
+        linear, ratio = f32(0), f32(1)
+        for j in range(start, min(start + WEIGHED, width)):
+            linear += max(new * acc[c, j], f32(0)) - max(old * acc[c, j], f32(0))
+            ratio *= ratios[j]
+        total += linear + math.log(ratio)
+    return total
+
+
+@jit
 def _anneal_chunk(table_h, b, table_v, da, a0, v, first, last, betas, seed, step0, log_w):
     n, groups_v, groups_h = last - first, table_h.shape[1] // SUMS, table_v.shape[1] // SUMS
     packed_v = np.zeros((n, table_v.shape[0] * (BLOCK // GROUP)), np.uint8)
     packed_h = np.zeros((n, table_h.shape[0] * (BLOCK // GROUP)), np.uint8)
     rows, counts = _new_rows(n, max(groups_v, groups_h)), np.empty(n, np.int64)
-    acc, bits = _new_accumulators(n), np.empty(BLOCK, np.uint8)
+    acc, bits = _new_accumulators(n), np.zeros(BLOCK, np.uint8)
+    words, ratios = bits.view(np.uint32), np.empty(BLOCK, np.float32)
     bias_sums = _bias_sums(da, groups_v)
     _pack(v, first, packed_v[:, :groups_v])
     for s in range(betas.size - 1):
@@ -377,20 +420,21 @@ def _anneal_chunk(table_h, b, table_v, da, a0, v, first, last, betas, seed, step
                 bias_energy += bias_sums[rows[k // TILE, c, k % TILE]]
             log_w[first + c] += (betas[s + 1] - betas[s]) * bias_energy
         for block in range(table_h.shape[0]):
-            _fields(table_h, block, rows, counts, longest, b, acc)
+            width = _width(block, groups_h)
+            _fields(table_h, block, width, rows, counts, longest, b, acc)
             for c in range(n):
                 key = stream_key(seed, step0 + s, 0, first + c)
                 word = _first_word(key, block)
-                linear, ratio = f32(0), f32(1)
-                for j in range(BLOCK):
+                for j in range(width):
                     z, z_old = new * acc[c, j], old * acc[c, j]
                     e, e_old = exp_negative(-abs(z)), exp_negative(-abs(z_old))
-                    linear += max(z, f32(0)) - max(z_old, f32(0))
-                    ratio *= (f32(1) + e) / (f32(1) + e_old)
+                    ratios[j] = (f32(1) + e) / (f32(1) + e_old)
                     bits[j] = _bit(z, e, _unit(_scramble(np.add(word, STRIDES[j]), key)))
-                log_w[first + c] += linear + math.log(ratio)
-                _store(bits, packed_h, c, block)
-        _half_step(table_v, da, a0, new, seed, step0 + s, 1, first, packed_h, groups_h, packed_v, rows, counts, acc)
+                _store(words, packed_h, c, block)
+                log_w[first + c] += _log_weight(acc, c, width, old, new, ratios)
+        _half_step(
+            table_v, da, a0, new, seed, step0 + s, 1, first, packed_h, groups_h, packed_v, groups_v, rows, counts, acc
+        )
     _unpack(packed_v, v, first)
 
 
@@ -417,7 +461,7 @@ def _hidden_means_chunk(table_h, b, v, first, last, means):
     _pack(v, first, packed)
     longest = _list_rows(packed, groups, rows, counts)
     for block in range(table_h.shape[0]):
-        _fields(table_h, block, rows, counts, longest, b, acc)
+        _fields(table_h, block, BLOCK, rows, counts, longest, b, acc)
         for c in range(n):
             for j in range(BLOCK):
                 e = exp_negative(-abs(acc[c, j]))
@@ -443,7 +487,7 @@ def run_phases(table_h, b, table_v, a, data, means_d, v, h, means_m, from_hidden
 
 @jit
 def _list_minority(v, first, rows, counts, ones):
-    """For the 64 units from `first` on, the samples with the rarer value of v[:, i]; ones[i] is the number of ones."""
+    """For a block of units, the samples with the rarer value of v[:, i]; ones[i] is the number of ones."""
     n, last = v.shape[0], min(v.shape[1], first + BLOCK)
     rare = np.empty(BLOCK, np.uint8)
     for i in range(first, last):

@@ -14,7 +14,7 @@ from rbmkit.sampling import tables_of
 
 U32, U64 = np.uint32, np.uint64
 ONE = np.float32(1)
-SHAPES = [(70, 130), (1, 1), (64, 128), (3, 65), (129, 2), (257, 62)]
+SHAPES = [(70, 130), (1, 1), (128, 256), (3, 129), (200, 2), (257, 62)]
 
 
 # ---------------------------------------------------------------- the random stream, written again in NumPy
@@ -178,12 +178,12 @@ def test_tables_hold_the_sums_of_all_subsets(N, M):
     tables = tables_of(rbm)
     for table, W in ((tables.h, rbm.W), (tables.v, rbm.W.T)):
         n_in, n_out = W.shape
-        groups, blocks = -(-n_in // 4), -(-n_out // 64)
-        padded = np.zeros((4 * groups, 64 * blocks))
+        groups, blocks = -(-n_in // 4), kernels.blocks_of(n_out)
+        padded = np.zeros((4 * groups, kernels.BLOCK * blocks))
         padded[:n_in, :n_out] = W
         subsets = np.arange(16)[:, None] >> np.arange(4) & 1
-        sums = np.einsum("pk,gkbc->bgpc", subsets, padded.reshape(groups, 4, blocks, 64))
-        assert table.shape == (blocks, 16 * groups, 64)
+        sums = np.einsum("pk,gkbc->bgpc", subsets, padded.reshape(groups, 4, blocks, kernels.BLOCK))
+        assert table.shape == (blocks, 16 * groups, kernels.BLOCK)
         assert table.ctypes.data % 64 == 0
         np.testing.assert_allclose(table, sums.reshape(table.shape), rtol=0, atol=1e-6)
 
@@ -355,7 +355,7 @@ def unblocked(means, M):
 def lists(v):
     n, N = v.shape
     out = np.empty((N, n + 1), np.uint32), np.empty(N, np.int64), np.empty(N, np.int64)
-    for first in range(0, N, 64):
+    for first in range(0, N, kernels.BLOCK):
         kernels._list_minority(v, first, *out)
     return out
 
@@ -380,7 +380,7 @@ def test_gradient_is_the_difference_of_correlations(N, M):
         v, h = (rng.random((n, N)) < density).astype(np.uint8), rng.random((n, M)).astype(np.float32)
         means = kernels.new_rows(kernels.blocks_of(M), n)
         means[:] = np.nan  # padding must not be read into the result
-        means.transpose(1, 0, 2)[:] = np.pad(h, ((0, 0), (0, -M % 64))).reshape(n, -1, 64)
+        means.transpose(1, 0, 2)[:] = np.pad(h, ((0, 0), (0, -M % kernels.BLOCK))).reshape(n, -1, kernels.BLOCK)
         phases += [v, means, np.empty((N, n + 1), np.uint32)]
         expected.append((v.T @ h.astype(float) / n, v.mean(axis=0), h.mean(axis=0, dtype=float)))
     out = np.empty((N, M), np.float32), np.empty(N, np.float32), np.empty(M, np.float32)
