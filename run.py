@@ -106,8 +106,8 @@ def measure(names):
 
 
 def lab(options):
-    where = ["--ServerApp.ip=127.0.0.1", f"--ServerApp.root_dir={ROOT}", "--LabApp.default_url=/lab/tree/notebooks/00_index.ipynb"]
-    return call("jupyterlab", *where, *options)
+    where = ["--ServerApp.ip=127.0.0.1", f"--ServerApp.root_dir={ROOT}"]
+    return call("jupyterlab", *where, "--LabApp.default_url=/lab/tree/notebooks/00_index.ipynb", *options)
 
 
 def made(name, options):
