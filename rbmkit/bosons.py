@@ -15,6 +15,7 @@ ones `Oscillators`, Eqs. (40)-(45). What block Gibbs sampling does to the same m
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -268,7 +269,8 @@ def kramers(potential: Potential) -> Kramers:
     high = low[0] + U[low[0] : low[1]].argmax()
     (left, top, right), (bend_l, bend_t, bend_r), at = zip(*(_vertex(potential, i) for i in (low[0], high, low[1])))
     barriers = tuple(potential.beta * (top - bottom) for bottom in (left, right))
-    rates = tuple(np.sqrt(b * -bend_t) / (2 * np.pi) * np.exp(-height) for b, height in zip((bend_l, bend_r), barriers))
+    prefactors = (math.sqrt(bend * -bend_t) / (2 * math.pi) for bend in (bend_l, bend_r))
+    rates = tuple(factor * math.exp(-height) for factor, height in zip(prefactors, barriers))
     return Kramers((at[0], at[2]), at[1], barriers, rates)
 
 
@@ -276,7 +278,7 @@ def _vertex(potential: Potential, i: int) -> tuple[float, float, float]:
     """Value, second derivative and position of the extremum of the parabola through the points i - 1, i, i + 1."""
     step, U = potential.steps[0], potential.U
     slope, bend = (U[i + 1] - U[i - 1]) / (2 * step), (U[i + 1] - 2 * U[i] + U[i - 1]) / step**2
-    return U[i] - slope**2 / (2 * bend), bend, potential.axes[0][i] - slope / bend
+    return float(U[i] - slope**2 / (2 * bend)), float(bend), float(potential.axes[0][i] - slope / bend)
 
 
 # ---------------------------------------------------------------- walkers

@@ -12,8 +12,8 @@ from rbmkit.figures import bosons as figures
 from rbmkit.figures.style import COLOURS, canvas
 from rbmkit.reciprocal import log_density, modes
 
-_TIMES = np.array([0.0, 0.1, 0.3, 1.0, 3.0, 10.0])
-_WALKERS = 2000
+_TIMES = np.array([0.0, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0])
+_WALKERS = 500
 
 
 class RelaxingMode:
@@ -26,7 +26,7 @@ class RelaxingMode:
     def __init__(self):
         m = modes(planted(160, 120, singular_values=[1.0], rng=1))
         joined = np.concatenate([m.U[:, 0], m.V[:, 0]]) / np.sqrt(2)
-        self.z = np.linspace(-5.6, 5.6, 281)
+        self.z = np.linspace(-6.2, 6.2, 311)
         self.constraint = -log_density(joined, joined.sum() / 2 + self.z)
         self.constraint -= self.constraint.min()
 
@@ -46,15 +46,15 @@ class RelaxingMode:
         start, width = -1.0, 0.2
         density = np.exp(-0.5 * ((self.z - start) / width) ** 2)
         density /= density.sum() * potential.cell
-        keep = slice(15, -15)  # walls: steep, and never reached
+        keep = slice(8, -8)  # walls: steep, and never reached
         inner = Potential((self.z[keep],), potential.U[keep], beta)
         first = np.random.default_rng(0).normal(start, width, _WALKERS)
-        walkers = langevin(inner, first, [time], dt=min(0.02, 0.02 * beta), rng=1)[0] if time else first
+        walkers = langevin(inner, first, [time], dt=0.015 * beta, rng=1)[0] if time else first
         lines = {"start": density, "levels": found.propagate(density, [time])[0], "at the end": potential.boltzmann}
         if not time:
             lines["levels"] = density
-        figures.relaxing_panel(ax[2], self.z, lines, np.linspace(-5, 5, 41), walkers)
-        ax[2].set(xlabel="$u-\\mu$", title=f"P(u, t), t = {time:g}", xlim=(-5, 5), ylim=(0, 2.1))
+        figures.relaxing_panel(ax[2], self.z, lines, np.linspace(-6, 6, 41), walkers)
+        ax[2].set(xlabel="$u-\\mu$", title=f"P(u, t), t = {time:g}", xlim=(-6, 6), ylim=(0, 2.1))
         ax[2].legend(fontsize=8, loc="upper right")
         return fig
 
@@ -67,7 +67,7 @@ class RelaxingMode:
         if abs(mu) < 4:
             ax.plot(-mu, np.interp(-mu, z, U) - level, "*", color="magenta", markeredgecolor="black", markersize=12)
         low = (U - level).min()
-        ax.set(xlabel="$u-\\mu$", ylim=(1.15 * min(low, -1), max(8, -0.4 * low)), xlim=(-5, 5))
+        ax.set(xlabel="$u-\\mu$", ylim=(1.15 * min(low, -1), max(8, -0.4 * low)), xlim=(-6, 6))
         ax.set_title(rf"$\beta U$,  $\omega$ = {(4 - beta * s) / 2:.2f}")
         ax.legend(fontsize=9, loc="upper center")
 
@@ -79,8 +79,8 @@ def relaxing_mode():
         return None
     options = {"continuous_update": False}
     controls = {
-        "s": widgets.FloatSlider(3.0, min=0, max=8, step=0.25, description="lambda", **options),
-        "beta": widgets.FloatSlider(1.0, min=0.25, max=2, step=0.25, description="beta", **options),
+        "s": widgets.FloatSlider(3.0, min=0, max=6, step=0.25, description="lambda", **options),
+        "beta": widgets.FloatSlider(1.0, min=0.25, max=1.5, step=0.25, description="beta", **options),
         "mu": widgets.FloatSlider(0.0, min=-1, max=1, step=0.05, description="mu", **options),
         "time": widgets.SelectionSlider(options=_TIMES.tolist(), value=1.0, description="time", **options),
     }
