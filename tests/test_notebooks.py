@@ -14,6 +14,7 @@ import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
 import run
+from tools import series
 
 PAIRS = sorted({path.with_suffix("") for suffix in ("*.ipynb", "*.md") for path in run.NOTEBOOKS.glob(suffix)})
 EQUATION = re.compile(r"\\tag\*?\{([^}]*)\}")
@@ -28,7 +29,8 @@ MEGABYTE = 1_000_000
 
 
 def code_cells(nb):
-    return [cell for cell in nb.cells if cell.cell_type == "code"]
+    """Those that the notebook is about: without the cell that fetches the project in Colab."""
+    return [cell for cell in nb.cells if cell.cell_type == "code" and "install" not in tags(cell)]
 
 
 def n_lines(cell):
@@ -62,7 +64,7 @@ def header_problems(md_text: str) -> list[str]:
 def execution_problems(nb) -> list[str]:
     """Every code cell ran, in order, without an error that is not announced by a tag."""
     problems = []
-    for count, cell in enumerate(code_cells(nb), start=1):
+    for count, cell in enumerate((cell for cell in nb.cells if cell.cell_type == "code"), start=1):
         if cell.execution_count != count:
             problems.append(f"code cell {count} was not executed in order (its count is {cell.execution_count})")
         failed = any(out.output_type == "error" for out in cell.outputs)
@@ -118,6 +120,17 @@ def alt_problems(nb) -> list[str]:
     return problems
 
 
+def start_problems(name: str, nb) -> list[str]:
+    """The links that open the notebook elsewhere, and the cell that fetches the project there, have one address."""
+    wanted = f"| Open in | {series.badges(name)} |"
+    problems = [] if wanted in nb.cells[0].source else [f"the first table lacks this row: {wanted}"]
+    install = [cell.source for cell in nb.cells if "install" in tags(cell)]
+    if install != [series.INSTALL]:
+        problems.append(f"the one cell with the tag install must be:\n{series.INSTALL}")
+    first = next((cell for cell in nb.cells if cell.cell_type == "code"), None)
+    return problems if first is None or "install" in tags(first) else [*problems, "it must be the first code cell"]
+
+
 def size_problems(path: Path) -> list[str]:
     size = path.stat().st_size
     return [] if size < 3 * MEGABYTE else [f"{path.name} has {size / MEGABYTE:.1f} MB, over 3"]
@@ -160,6 +173,10 @@ def test_header(stem):
 @pytest.mark.parametrize("rule", [execution_problems, length_problems, magic_problems, noise_problems, alt_problems])
 def test_rule(stem, rule):
     assert rule(read(stem)) == []
+
+
+def test_start_anywhere(stem):
+    assert start_problems(stem.name, read(stem)) == []
 
 
 def test_size(stem):
@@ -270,6 +287,16 @@ def test_alt_rule():
     assert alt_problems(notebook(code(outputs=[picture]))) == []
     picture.metadata = {"image/png": {"alt": " "}}
     assert alt_problems(notebook(code(outputs=[picture]))) == ["cell 0 shows a picture without a description"]
+
+
+def test_start_rule():
+    first = new_markdown_cell(f"# A\n\n| | |\n|---|---|\n| Open in | {series.badges('01_a')} |")
+    fetch = code(series.INSTALL, metadata={"tags": ["install"]})
+    assert start_problems("01_a", notebook(first, fetch, code(count=2))) == []
+    assert len(start_problems("02_b", notebook(first, fetch))) == 1
+    assert len(start_problems("01_a", notebook(first, code(), fetch))) == 1
+    assert len(start_problems("01_a", notebook(first, code("!git clone", metadata={"tags": ["install"]})))) == 1
+    assert len(start_problems("01_a", notebook(first, code()))) == 2
 
 
 def test_size_rule(tmp_path):

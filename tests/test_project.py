@@ -13,6 +13,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 import run
+from tools import series
 
 PYPROJECT = tomllib.loads((run.ROOT / "pyproject.toml").read_text("utf-8"))
 ENVIRONMENT = yaml.safe_load((run.ROOT / "environment.yml").read_text("utf-8"))
@@ -80,9 +81,10 @@ def test_ci_calls_the_test_command_of_the_readme():
     assert commands[0] == "set -euo pipefail"
     assert commands[-1] == "python3 run.py test"
     assert re.search(r"^python3 run\.py test\b", README, re.MULTILINE)
+    assert re.search(r"^export RBMKIT_BROWSER=", script.read_text("utf-8"), re.MULTILINE)  # no test is skipped there
 
 
-@pytest.mark.parametrize("command", ["notebooks", "lab", "test", "sync"])
+@pytest.mark.parametrize("command", ["notebooks", "lab", "explore", "book", "slides", "student", "test", "sync", "measure"])
 def test_commands_are_in_the_readme_and_the_help(command):
     assert f"run.py {command}" in README
     assert f"run.py {command}" in run.__doc__
@@ -92,6 +94,26 @@ def test_readme_clones_the_address_of_pyproject():
     address = PYPROJECT["project"]["urls"]["Repository"]
     assert re.findall(r"git clone (\S+)", README)
     assert set(re.findall(r"git clone (\S+)", README)) == {address}
+
+
+def test_badges_and_citation_have_the_address_of_pyproject():
+    address = PYPROJECT["project"]["urls"]["Repository"]
+    citation = yaml.safe_load((run.ROOT / "CITATION.cff").read_text("utf-8"))
+    assert citation["repository-code"] == address
+    assert citation["version"] == PYPROJECT["project"]["version"]
+    for name in series.names():
+        assert series.badges(name, "docs/_static") in README
+        assert series.badges(name) in (series.NOTEBOOKS / "00_index.md").read_text("utf-8")
+    for path in [*run.NOTEBOOKS.glob("*.md"), run.ROOT / "README.md", *(run.ROOT / "docs").glob("*.md")]:
+        found = re.findall(r"github(?:\.com)?/(\w[\w-]*/rbmkit)\b", path.read_text("utf-8"))
+        assert {f"https://github.com/{slug}" for slug in found} <= {address}
+    assert all((run.ROOT / "docs" / "_static" / f"{site}.svg").is_file() for site in ("binder", "colab", "github"))
+
+
+def test_licences_of_text_and_code_are_separate():
+    assert PYPROJECT["project"]["license-files"] == ["LICENSE", "LICENSE-text"]
+    assert "BSD 3-Clause" in (run.ROOT / "LICENSE").read_text("utf-8")
+    assert "CC BY 4.0" in (run.ROOT / "LICENSE-text").read_text("utf-8")
 
 
 def test_readme_spells_out_the_options_of_the_notebook_tests():

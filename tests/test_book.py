@@ -1,0 +1,273 @@
+"""The book, the slides and the student copy: complete, self-contained, and linked without a hole."""
+
+import ast
+import json
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+import pytest
+
+from tools import book, series, slides, student
+
+NAMES = series.names()
+WITH_EXPLORERS = [name for name in NAMES if any(s.shows for s in series.explorer_code(series.read(name)))]
+LOADS = {"script": "src", "img": "src", "iframe": "src", "source": "src", "link": "href", "video": "src"}
+
+
+class Page(HTMLParser):
+    """What a page loads, links to and can be linked at."""
+
+    def __init__(self, path: Path):
+        super().__init__()
+        self.path, self.loads, self.links, self.ids, self.without_alt = path, [], [], set(), []
+        self.feed(path.read_text("utf-8"))
+
+    def handle_starttag(self, tag, attributes):
+        have = dict(attributes)
+        self.ids |= {value for key, value in attributes if key == "id" or (tag == "a" and key == "name")}
+        if tag == "a" and "href" in have:
+            self.links.append(have["href"])
+        if have.get(LOADS.get(tag)) and have.get("rel") not in ("canonical", "author", "search", "next", "prev"):
+            self.loads.append(have[LOADS[tag]])
+        if tag == "img" and not (have.get("alt") or "").strip():
+            self.without_alt.append(have.get("src", "")[:80])
+
+
+@pytest.fixture(scope="module")
+def pages():
+    """The book, built anew (frames are drawn again only if their sources changed): path -> Page."""
+    assert book.build() == 0, "Sphinx warns, see above"
+    return {path: Page(path) for path in book.HTML.rglob("*.html") if "mathjax" not in path.parts}
+
+
+@pytest.fixture(scope="module")
+def decks():
+    assert slides.main([]) == 0
+    return {name: Page(slides.SLIDES / f"{name}.html") for name in NAMES}
+
+
+def markdown(cell):
+    return cell.source if cell.cell_type == "markdown" else ""
+
+
+def nb_text(nb):
+    return "\n\n".join(map(markdown, nb.cells))
+
+
+# ---------------------------------------------------------------------------------------------------------- book
+
+
+def loads_from_elsewhere(page):
+    return [url for url in page.loads if urlsplit(url).scheme in ("http", "https") or url.startswith("//")]
+
+
+def broken_links(page, pages):
+    """Links within the book that lead to no file, or to a file without that anchor."""
+    broken = []
+    for link in page.links:
+        parts = urlsplit(link)
+        if parts.scheme or link.startswith("//"):
+            continue
+        target = (page.path.parent / unquote(parts.path)).resolve() if parts.path else page.path
+        anchor = unquote(parts.fragment)
+        if not target.is_file() or (anchor and target in pages and anchor not in pages[target].ids):
+            broken.append(link)
+    return broken
+
+
+def test_nothing_comes_from_another_host(pages):
+    assert {page.path.name: loads_from_elsewhere(page) for page in pages.values() if loads_from_elsewhere(page)} == {}
+    distant = re.compile(r"url\(['\"]?(https?:)?//")
+    assert [path for path in book.HTML.rglob("*.css") if distant.search(path.read_text("utf-8"))] == []
+
+
+def test_links_lead_somewhere(pages):
+    assert {page.path.name: broken_links(page, pages) for page in pages.values() if broken_links(page, pages)} == {}
+
+
+def test_every_picture_has_a_description(pages):
+    assert {page.path.name: page.without_alt for page in pages.values() if page.without_alt} == {}
+
+
+def test_a_bad_page_is_found(tmp_path):
+    path = tmp_path / "a.html"
+    path.write_text('<p id="b"></p><a href="#c">x</a><a href="d.html">y</a><img src="x.png"><script src="//cdn/x.js">')
+    page = Page(path)
+    assert broken_links(page, {path: page}) == ["#c", "d.html"]
+    assert loads_from_elsewhere(page) == ["//cdn/x.js"]
+    assert page.without_alt == ["x.png"]
+
+
+def test_notebooks_are_whole(pages):
+    """Every notebook is a page with its numbered equations as targets of links, and its pictures."""
+    for name in NAMES:
+        page = pages[book.HTML / "notebooks" / f"{name}.html"]
+        tagged = [tag for tag, where in book.equations().items() if name in where]
+        assert [tag for tag in tagged if book.equation_label(name, tag) not in page.ids] == []
+        drawn = sum(len(book.pictures(cell)) for cell in series.read(name).cells)
+        assert sum("_images" in url for url in page.loads) >= drawn
+
+
+@pytest.mark.parametrize("name", WITH_EXPLORERS)
+def test_explorers_have_frames(pages, name):
+    page = pages[book.HTML / "notebooks" / f"{name}.html"]
+    text = page.path.read_text("utf-8")
+    folders = sorted(path for path in (book.HTML / "_static" / "frames" / name).iterdir())
+    assert len(folders) == sum(s.shows for s in series.explorer_code(series.read(name))) == text.count('class="frames"')
+    for folder in folders:
+        axes = json.loads((book.FRAMES / name / folder.name / "axes.json").read_text())["axes"]
+        files = list(folder.glob("*.png"))
+        count = 1
+        for _, values in axes:
+            assert len(values) > 1
+            count *= len(values)
+        assert len(files) == count
+        assert len({path.read_bytes() for path in files}) > count / 2
+        assert sum(path.stat().st_size for path in files) < 2_000_000
+
+
+def test_every_module_is_in_the_api(pages):
+    names = {path.stem for path in (series.ROOT / "rbmkit").rglob("*.py")} - {"__init__", "__main__"}
+    ids = {name.split(".")[-1] for name in pages[book.HTML / "api.html"].ids if name.startswith("module-rbmkit.")}
+    assert names <= ids
+
+
+def test_every_page_is_in_the_table_of_contents(pages):
+    listed = {link.split("#")[0] for link in pages[book.HTML / "index.html"].links}
+    pages_of_docs = {f"{path.stem}.html" for path in book.DOCS.glob("*.md")} - {"index.html"}
+    assert pages_of_docs <= listed
+    assert {f"notebooks/{name}.html" for name in NAMES} <= listed
+
+
+# ---------------------------------------------------------------------------- figures and equations of the paper
+
+
+def test_every_equation_of_the_paper_is_somewhere():
+    assert [number for number, entries in book.paper_equations().items() if not entries] == []
+
+
+def test_every_figure_of_the_paper_is_somewhere():
+    assert {panel[5] for panel in book.paper_figures()} == set("12345678")
+
+
+def test_corrections_are_collected():
+    listed = [name for name, *_ in book.corrections()]
+    for name in NAMES:
+        assert listed.count(name) == nb_text(series.read(name)).count("**Correction")
+    assert {"01_training", "02_reciprocal_space"} <= set(listed)
+
+
+def test_mentions_become_links():
+    places = {"2.1": ["02_b"], "P14": ["01_a", "02_b"]}
+    text = book.link_mentions("By Eq. (2.1), Eqs. (P14) and (P99), and `Eq. (2.1)` $Eq. (2.1)$", "02_b", places)
+    assert text == (
+        "By Eq. ([2.1](#eq-02-2-1)), Eqs. ([P14](#eq-02-p14)) and (P99), and `Eq. (2.1)` $Eq. (2.1)$"
+    )
+    assert "(#eq-01-p14)" in book.link_mentions("Eq. (P14)", "03_c", places)
+
+
+# ------------------------------------------------------------------------------------------------ run time and memory
+
+
+def test_costs_agree_everywhere():
+    """One source, notebooks/cost.json: the README, the index notebook and each notebook's first table show it."""
+    costs = json.loads(series.COST.read_text("utf-8"))
+    assert set(costs) == set(NAMES)
+    readme, index = (path.read_text("utf-8") for path in (series.ROOT / "README.md", series.NOTEBOOKS / "00_index.md"))
+    for name, cost in costs.items():
+        row = next(line for line in readme.splitlines() if f"](notebooks/{name}.ipynb)" in line)
+        assert row.endswith(f"| {series.cost(name)} |")
+        if name != "00_index":
+            row = next(line for line in index.splitlines() if f"]({name}.ipynb)" in line)
+            assert row.endswith(f"| {series.cost(name)} |")
+        first = series.read(name).cells[0].source
+        assert f"| Run time, memory | about {cost['seconds']} s and {cost['gigabytes']} GB on 2 cores |" in first
+        assert cost["gigabytes"] <= 1.5
+
+
+def test_costs_are_in_the_book(pages):
+    text = (book.HTML / "index.html").read_text("utf-8")
+    assert [name for name in NAMES if series.cost(name) not in text] == []
+
+
+# ------------------------------------------------------------------------------------------------------------ slides
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_slides(decks, name):
+    text = decks[name].path.read_text("utf-8")
+    nb = series.read(name)
+    assert loads_from_elsewhere(decks[name]) == []
+    files = [url for url in decks[name].loads if not url.startswith("data:")]
+    assert [url for url in files if not (slides.SLIDES / url).is_file()] == []
+    assert decks[name].without_alt == []
+    bodies = {h: cells for h, _, cells in book.sections(nb) if h not in slides.LEFT_OUT + ("Summary", "Quiz")}
+    tags = [tag for cells in bodies.values() for cell in cells for tag in series.TAG.findall(markdown(cell))]
+    shown = re.sub(r'<aside class="notes">.*?</aside>', "", text, flags=re.DOTALL)
+    assert [tag for tag in tags if f"\\tag{{{tag}}}" not in shown] == []
+    drawn = sum(len(book.pictures(c)) for cells in bodies.values() for c in cells if "solution" not in series.tags(c))
+    assert shown.count("<img") == drawn
+    assert shown.count('class="fragment answer"') == len(re.findall(r"\*\*Q\d+\.\*\*", nb_text(nb)))
+
+
+def test_slides_of_an_unknown_notebook(capsys):
+    assert slides.main(["99"]) == 1
+    assert "no notebook is called like 99" in capsys.readouterr().out
+
+
+def test_sentences():
+    text = "As Eq. (2.1) says, $x = 0.5. Y$ holds. Then e.g. this: It ends"
+    assert slides.sentences(text) == ["As Eq. (2.1) says, $x = 0.5. Y$ holds.", "Then e.g. this:", "It ends"]
+
+
+# ------------------------------------------------------------------------------------- exercises, quizzes, student copy
+
+
+LESSONS = [name for name in NAMES if name != "00_index"]
+
+
+@pytest.mark.parametrize("name", LESSONS)
+def test_courses(name):
+    """Goals and prerequisites first; graded exercises with solutions, one to break; a quiz with explained answers."""
+    nb = series.read(name)
+    for row in ("You will derive", "You will compute", "You need", "Code", "Open in"):
+        assert f"| {row} |" in nb.cells[0].source
+    text = {heading: "\n\n".join(map(markdown, cells)) for heading, _, cells in book.sections(nb)}
+    grades = re.findall(r"\((easy|medium|hard|break it)\)", text["Exercises"])
+    assert 3 <= len(grades) <= 6
+    assert {"easy", "break it"} <= set(grades)
+    solutions = sum("solution" in series.tags(cell) for cell in nb.cells)
+    assert text["Exercises"].count("<summary>Solution</summary>") == len(grades) <= solutions
+    questions = re.findall(r"\*\*Q\d+\.\*\*(.+?)</details>", text["Quiz"], re.DOTALL)
+    assert 4 <= len(questions) <= 6
+    for question in questions:
+        options, answer = question.split("<summary>Answer</summary>")
+        assert re.findall(r"^- \((\w)\)", options, re.MULTILINE) == ["a", "b", "c"]
+        assert re.match(r"\s*\*\*\([abc]\)\.\*\* \w+", answer)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_student_copy(name):
+    """No solutions, no outputs; and no other cell needs what a solution defines, so that the copy runs."""
+    nb = student.student_copy(series.read(name))
+    assert "Solution" not in nb_text(nb)
+    assert not any("solution" in series.tags(cell) or cell.get("outputs") for cell in nb.cells)
+    solved, defined = set(), set()
+    for cell in series.read(name).cells:
+        if cell.cell_type == "code" and "install" not in series.tags(cell):
+            for statement in ast.parse(cell.source).body:
+                new, changed, used = series._names(statement)
+                if "solution" in series.tags(cell):
+                    solved |= new
+                else:
+                    assert not used & (solved - defined), f"{ast.unparse(statement)} needs a solution"
+                    defined |= new
+
+
+def test_student_copy_spares_work_of_others(tmp_path, capsys):
+    assert student.main([str(tmp_path)]) == 0
+    assert len(list(tmp_path.glob("*.ipynb"))) == len(NAMES)
+    assert student.main([str(tmp_path)]) == 1
+    assert "may hold somebody's work" in capsys.readouterr().out

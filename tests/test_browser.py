@@ -1,0 +1,172 @@
+"""Every explorer in a real browser: in JupyterLab, on the page of explorers, and as frames in the book.
+
+Needs Chromium or Google Chrome, on the PATH or named by RBMKIT_BROWSER; if that is set, a missing browser is a failure.
+"""
+
+import json
+import os
+import re
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from contextlib import contextmanager
+
+import pytest
+from playwright.sync_api import sync_playwright
+
+from tools import series
+
+FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]
+FLAGS += ["--disable-component-update", "--disable-sync"]
+NAMES = ("chromium", "chromium-browser", "google-chrome", "chrome")
+WITH_EXPLORERS = [name for name in series.names() if any(s.shows for s in series.explorer_code(series.read(name)))]
+LAB_SETTINGS = {
+    "notebook-extension/tracker": {"windowingMode": "none"},  # cells out of sight are drawn, too
+    "docmanager-extension/plugin": {"autosave": False},
+    "apputils-extension/notification": {"checkForUpdates": False, "fetchNews": "false"},
+}
+# outputs that are errors, in cells that do not announce one
+ERRORS = """() => [...window.jupyterapp.shell.currentWidget.content.model.cells].filter(
+  cell => cell.type == "code" && !(cell.getMetadata("tags") || []).includes("raises-exception")
+).flatMap(cell => cell.outputs.toJSON()).filter(out => out.output_type == "error").map(out => out.evalue)"""
+
+
+@pytest.fixture(scope="module")
+def browser():
+    named = os.environ.get("RBMKIT_BROWSER")
+    path = next(filter(None, map(shutil.which, [named] if named else NAMES)), None)
+    if path is None:
+        stop = pytest.fail if named else pytest.skip
+        stop("no browser: install Chromium (apt install chromium) or let RBMKIT_BROWSER name one")
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=path, args=FLAGS)
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture
+def page(browser):
+    """A page that knows what it asked of other hosts, and which requests and scripts failed."""
+    context = browser.new_context(viewport={"width": 1280, "height": 900})
+    page = context.new_page()
+    page.trouble = []
+    page.on("request", lambda r: outside(r.url) and page.trouble.append(f"asks for {r.url}"))
+    page.on("pageerror", lambda error: page.trouble.append(f"script error: {error}"))
+    yield page
+    context.close()
+
+
+def outside(url):
+    return not re.match(r"(https?|wss?)://127\.0\.0\.1[:/]|file:|data:|blob:|about:", url)
+
+
+@contextmanager
+def server(*command, path="", **kwargs):
+    """A server on a free port of 127.0.0.1; `{port}` in the command stands for it. Yields its address."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    words = [word.replace("{port}", str(port)) for word in map(str, command)]
+    process = subprocess.Popen([sys.executable, "-m", *words], cwd=series.ROOT, stdout=subprocess.DEVNULL, **kwargs)
+    address = f"http://127.0.0.1:{port}"
+    try:
+        for _ in range(600):
+            assert process.poll() is None, f"the server stopped with exit code {process.returncode}"
+            try:
+                urllib.request.urlopen(address + path, timeout=60).close()
+                break
+            except OSError:
+                time.sleep(0.2)
+        yield address
+    finally:
+        process.terminate()
+        process.wait(30)
+
+
+def pictures(page):
+    return page.locator(".jupyter-widgets img.widget-image, .jupyter-widgets.widget-image")
+
+
+def move_everything(page, boxes):
+    """Each control of each explorer, by keyboard; the picture must change at least for one control per explorer."""
+    for k in range(boxes.count()):
+        box = boxes.nth(k)
+        box.scroll_into_view_if_needed()
+        image = box.locator(".widget-image").first
+        before, changed = image.get_attribute("src"), 0
+        assert before
+        for slider in box.locator(".noUi-handle").all():
+            slider.focus()
+            for key in ("ArrowRight", "ArrowLeft"):  # one of them moves, wherever the slider stands
+                page.keyboard.press(key)
+                changed += new_source(page, image, before)
+                before = image.get_attribute("src")
+        for button in box.locator("button.widget-button").all()[:1]:
+            button.focus()
+            page.keyboard.press("Enter")
+            changed += new_source(page, image, before, seconds=20)
+        assert changed, f"no control of explorer {k} changes its picture"
+
+
+def new_source(page, image, before, seconds=5):
+    """Does the picture change within some seconds?"""
+    for _ in range(10 * seconds):
+        if image.get_attribute("src") != before:
+            return True
+        page.wait_for_timeout(100)
+    return False
+
+
+# ---------------------------------------------------------------------------------------------------- JupyterLab
+
+
+@pytest.fixture(scope="module")
+def lab(browser, tmp_path_factory):
+    """JupyterLab on a copy of the notebooks."""
+    folder = tmp_path_factory.mktemp("lab")
+    for path in series.NOTEBOOKS.glob("*.ipynb"):
+        shutil.copy(path, folder)
+    for name, settings in LAB_SETTINGS.items():
+        file = folder / "settings" / "@jupyterlab" / f"{name}.jupyterlab-settings"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(json.dumps(settings))
+    options = ["--no-browser", "--allow-root", "--ServerApp.ip=127.0.0.1", "--port={port}", "--log-level=ERROR"]
+    options += ["--IdentityProvider.token=", f"--ServerApp.root_dir={folder}", "--expose-app-in-browser"]
+    options += [f"--LabApp.user_settings_dir={folder / 'settings'}", f"--LabApp.workspaces_dir={folder / 'spaces'}"]
+    with server("jupyterlab", *options, path="/api", env=os.environ | {"JUPYTER_PREFER_ENV_PATH": "1"}) as address:
+        yield address
+
+
+@pytest.mark.parametrize("name", series.names())
+def test_notebook_in_jupyterlab(lab, page, name):
+    """All cells run without error, and the keyboard moves the explorers."""
+    page.set_default_timeout(600_000)
+    page.goto(f"{lab}/lab/tree/{name}.ipynb?reset")
+    page.wait_for_selector(".jp-Notebook .jp-CodeCell")
+    page.wait_for_selector(".jp-Notebook-ExecutionIndicator[data-status='idle']")
+    page.evaluate("() => window.jupyterapp.commands.execute('notebook:run-all-cells')")
+    page.wait_for_selector(".jp-Notebook-ExecutionIndicator[data-status='idle']")
+    assert page.evaluate(ERRORS) == []
+    boxes = page.locator(".jp-OutputArea-output .widget-vbox:has(> .widget-image)")
+    shown = sum(statement.shows for statement in series.explorer_code(series.read(name)))
+    assert boxes.count() == shown
+    move_everything(page, boxes)
+    assert [problem for problem in page.trouble if "script error" in problem] == []
+
+
+# ------------------------------------------------------------------------------------------------ page of explorers
+
+
+def test_page_of_explorers(browser, page):
+    """`run.py explore`: all explorers of the series, and they answer."""
+    page.set_default_timeout(300_000)
+    count = sum(s.shows for name in WITH_EXPLORERS for s in series.explorer_code(series.read(name)))
+    with server("tools.explore", "--no-browser", "--port", "{port}", path="/voila/static/voila.js") as address:
+        page.goto(address)
+        boxes = page.locator(".jp-OutputArea-output .widget-vbox:has(> .widget-image)")
+        page.wait_for_function(f"() => document.querySelectorAll('.widget-image').length >= {count}")
+        assert boxes.count() == count
+        move_everything(page, boxes)
