@@ -1,8 +1,19 @@
-"""The explorer of notebook 1, driven as its buttons would (that of notebook 2: test_reciprocal.py)."""
+"""The explorers of all notebooks at their ends, their messages, and the colours; that of notebook 1 by its buttons."""
 
+import itertools
+import os
+import subprocess
 import sys
 
+import numpy as np
+import pytest
+
 from rbmkit.explorers.training import Session, steer
+from rbmkit.explorers.widgets import explorer
+from rbmkit.figures.style import COLOURS, MARKERS, canvas
+from tools import series
+
+WITH_EXPLORERS = [name for name in series.names() if any(s.shows for s in series.explorer_code(series.read(name)))]
 
 
 def test_a_session_improves_and_draws():
@@ -43,3 +54,141 @@ def test_without_ipywidgets_a_line_says_so(monkeypatch, capsys):
     monkeypatch.setitem(sys.modules, "ipywidgets", None)
     assert steer() is None
     assert "needs ipywidgets" in capsys.readouterr().out
+
+
+# ------------------------------------------------------------------------------------------------- all explorers
+
+
+def ends(control):
+    """The extreme values of a control, or all its options if they are few."""
+    if hasattr(control, "options"):
+        values = control._options_values
+        return [values[0], values[-1]]
+    if isinstance(control.value, bool):
+        return [False, True]
+    base = getattr(control, "base", None)
+    return [base**control.min, base**control.max] if base else [control.min, control.max]
+
+
+def check_answer(box):
+    """A picture, or a message in its place: one line without a trace of a traceback."""
+    image, message = box.children[-1], box.children[-2]
+    if message.value:
+        assert image.layout.display == "none"
+        assert len(message.value) < 300
+        assert "Traceback" not in message.value
+    else:
+        assert image.layout.display is None
+        assert bytes(image.value).startswith(b"\x89PNG")
+
+
+@pytest.mark.filterwarnings("error::RuntimeWarning")
+@pytest.mark.parametrize("name", WITH_EXPLORERS)
+def test_every_explorer_at_its_ends(name, one_thread):
+    """All corners of the box of controls, up to 64."""
+    for box in series.explorers(name):
+        if box.children[0] not in box.controls.values():
+            continue  # notebook 1 has its own layout, and tests below
+        for corner in itertools.islice(itertools.product(*map(ends, box.controls.values())), 64):
+            for control, value in zip(box.controls.values(), corner):
+                control.value = value
+            check_answer(box)
+
+
+@pytest.mark.parametrize("name", WITH_EXPLORERS)
+def test_notebook_runs_without_ipywidgets(name, tmp_path):
+    """In a Python that cannot import ipywidgets, the cells of the explorers print a line and go on."""
+    (tmp_path / "ipywidgets.py").write_text("raise ImportError('blocked for this test')")
+    code = f"from tools import series; print(series.explorers({name!r}))"
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(tmp_path), str(series.ROOT)])}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment, cwd=tmp_path)
+    count = sum(s.shows for s in series.explorer_code(series.read(name)))
+    assert done.stdout.strip() == str([None] * count), done.stderr
+
+
+def test_every_notebook_but_the_index_has_an_explorer():
+    assert WITH_EXPLORERS == [name for name in series.names() if name != "00_index"]
+
+
+def test_bad_input_is_a_message():
+    import ipywidgets
+
+    def draw(x):
+        if x > 2:
+            raise ValueError("x must be\n at most 2")
+        if x == 2:
+            raise FileNotFoundError("no such file: a.npz")
+        return canvas()[0]
+
+    box = explorer({"x": ipywidgets.IntSlider(0, 0, 4)}, draw)
+    slider, message, image = box.children
+    check_answer(box)
+    picture = image.value
+    slider.value = 4
+    assert message.value == "x must be at most 2"
+    check_answer(box)
+    slider.value = 2
+    assert message.value == "no such file: a.npz"
+    slider.value = 1
+    assert (message.value, image.value) == ("", picture)
+    check_answer(box)
+
+
+def test_a_defect_of_the_program_is_not_hidden():
+    import ipywidgets
+
+    with pytest.raises(KeyError):
+        explorer({"x": ipywidgets.IntSlider()}, lambda x: {}["no such key"])
+
+
+# ------------------------------------------------------------------------------------------------------- colours
+
+# Machado, Oliveira and Fernandes (2009), full severity, for linear RGB
+DEFICIENCIES = {
+    "protanopia": [[0.152286, 1.052583, -0.204868], [0.114503, 0.786281, 0.099216], [-0.003882, -0.048116, 1.051998]],
+    "deuteranopia": [[0.367322, 0.860646, -0.227968], [0.280085, 0.672501, 0.047413], [-0.011820, 0.042940, 0.968881]],
+    "tritanopia": [[1.255528, -0.076749, -0.178779], [-0.078411, 0.930809, 0.147602], [0.004733, 0.691367, 0.303900]],
+    "none": np.eye(3),
+}
+TO_XYZ = np.array([[0.4124, 0.3576, 0.1805], [0.2126, 0.7152, 0.0722], [0.0193, 0.1192, 0.9505]])
+
+
+def seen(colours, deficiency):
+    """CIELAB coordinates of hexadecimal colours as seen with a deficiency."""
+    rgb = np.array([[int(c[k : k + 2], 16) / 255 for k in (1, 3, 5)] for c in colours])
+    linear = np.where(rgb <= 0.04045, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4)
+    linear = np.clip(linear @ np.transpose(DEFICIENCIES[deficiency]), 0, 1)
+    x, y, z = (np.cbrt(linear @ TO_XYZ.T / (TO_XYZ.sum(axis=1)))).T
+    return np.stack([116 * y - 16, 500 * (x - y), 200 * (y - z)], axis=1)
+
+
+def smallest_difference(colours, deficiency):
+    lab = seen(colours, deficiency)
+    return min(np.linalg.norm(a - b) for a, b in itertools.combinations(lab, 2))
+
+
+@pytest.mark.parametrize("deficiency", DEFICIENCIES)
+def test_palette_is_told_apart(deficiency):
+    """Any two colours of the house differ by several times what the eye can tell (about 2.3 in CIELAB)."""
+    assert smallest_difference(COLOURS, deficiency) > 10
+    assert smallest_difference(COLOURS[:4], deficiency) > 15
+    assert len(set(MARKERS)) == len(COLOURS)  # and colour is never alone
+
+
+def test_palette_test_finds_a_bad_pair():
+    assert smallest_difference(["#ff0000", "#00ff00"], "none") > 100
+    red_green = ["#c04040", "#7a7a20"]
+    assert smallest_difference(red_green, "deuteranopia") < 0.5 * smallest_difference(red_green, "none")
+
+
+@pytest.mark.parametrize("deficiency", DEFICIENCIES)
+def test_colour_maps_keep_their_order(deficiency):
+    """Diverging maps: lightness tells the distance from the middle, and the two ends differ in hue."""
+    from matplotlib import colormaps
+    from matplotlib.colors import to_hex
+
+    for name in ("PuOr_r", "RdBu_r"):
+        lab = seen([to_hex(c) for c in colormaps[name](np.linspace(0.05, 0.95, 11))], deficiency)
+        assert (np.diff(lab[:6, 0]) > 0).all()
+        assert (np.diff(lab[5:, 0]) < 0).all()
+        assert np.linalg.norm(lab[0] - lab[-1]) > 20
