@@ -355,6 +355,16 @@ def test_the_shipped_results_are_complete_and_small():
     assert sum(path.stat().st_size for path in folder.rglob("*.npz")) < 80e6
 
 
+def test_the_shipped_measurements_are_those_of_the_shipped_weights():
+    study, test = rbmkit.study(), rbmkit.mnist().test
+    for name in study.members(method="PCD", hidden=500)[:1] + study.members(method="CD")[:1]:
+        rbm, found = study.rbm(name), study.statistics(name)
+        assert np.allclose(found.singular_values[-1], np.linalg.svd(rbm.W, compute_uv=False), atol=2e-3)
+        assert np.isclose(found.free_energy_test[-1] + found.rounding[0], rbm.free_energy(test).mean(), atol=1e-6)
+        assert np.allclose(np.abs((test[:2000] @ found.U[-1, :, 0].astype(float)).mean()),
+                           np.abs(found.leading.x_data[-1, 0, 0]), atol=1e-2)  # fmt: skip
+
+
 def _parts(found):
     return found.text["member"]["method"], found.text["member"]["hidden"], found.text["member"]["replica"]
 
