@@ -39,7 +39,7 @@ class RelaxingMode:
         potential = self.potential(s, beta, mu)
         found = spectrum(potential, 30)
         fig, ax = canvas(1, 3, size=(3.5, 3.3), layout="none")  # a constrained layout takes as long as all the rest
-        fig.subplots_adjust(left=0.06, right=0.99, bottom=0.16, top=0.87, wspace=0.62)
+        fig.subplots_adjust(left=0.06, right=0.99, bottom=0.16, top=0.87, wspace=0.7)
         self._well(ax[0], potential, s, beta, mu)
         figures.states_in_well(ax[1], found, top=max(3.0, 1.15 * found.E[4]), levels=4)
         ax[1].set(xlabel="$u-\\mu$", title=f"gap $\\Gamma_1$ = {found.rates[1]:.3g}")

@@ -24,7 +24,14 @@ def states_in_well(ax: Axes, spectrum: Spectrum, *, top: float, levels: int = 5)
         if E > top:
             break
         ax.axhline(E, color=COLOURS[n], linewidth=0.8, linestyle=":")
-        ax.plot(z, E + scale * psi, _DASHES[n % 4], color=COLOURS[n], marker="", label=f"$E_{n}$ = {E:.3g}")
+        ax.plot(
+            z,
+            E + scale * psi,
+            _DASHES[n % 4],
+            color=COLOURS[n],
+            marker="",
+            label=f"$E_{n}$ = {E if E > 1e-10 else 0:.2g}",
+        )
     ax.set_ylim(min(1.1 * V.min(), -0.12 * top), top)
     ax.legend(fontsize=9, loc="center left", bbox_to_anchor=(1.0, 0.5))
 
@@ -76,7 +83,13 @@ def relaxing_panel(
     counts, width = np.histogram(walkers, edges)[0], np.diff(edges)
     scale = 1 / (len(walkers) * width)
     ax.errorbar(
-        (edges[1:] + edges[:-1]) / 2, counts * scale, np.sqrt(counts) * scale, fmt="o", color="black", label="walkers"
+        (edges[1:] + edges[:-1]) / 2,
+        counts * scale,
+        np.sqrt(counts) * scale,
+        fmt="o",
+        color="black",
+        markersize=3,
+        label="walkers",
     )
 
 
@@ -91,8 +104,8 @@ def boson_spectra(panels: Mapping[str, Mapping[str, np.ndarray]], *, bins: int =
             style = {"color": COLOURS[k], "hatch": ("", "//", "..")[k % 3], "alpha": 0.6}
             panel.hist(omega, grid, label=f"{name}, {(omega < 0).sum()} below 0", **style)
         panel.axvline(0, color="black", linestyle="--", linewidth=1)
-        panel.set(title=title, xlabel=r"$\omega$", yscale="log", ylim=(0.7, None))
-        panel.legend(fontsize=9)
+        panel.set(title=title, xlabel=r"$\omega$", yscale="log", ylim=(0.7, 2e4))
+        panel.legend(fontsize=9, loc="upper left")
     ax[0, 0].set_ylabel("number of bosons")
     return fig, ax
 
@@ -103,11 +116,12 @@ def predicted_and_measured(
 ) -> tuple[Figure, Axes]:
     """Measured autocorrelation against predictions; each panel maps a label to (predicted, measured, error)."""
     fig, ax = canvas(1, len(panels), size=(3.6, 3.4), sharey=True, squeeze=False)
+    equal = np.geomspace(1e-3, 1, 200)
     for panel, (title, series) in zip(ax.flat, panels.items()):
         for k, (name, (x, y, error)) in enumerate(series.items()):
             style = {"fmt": MARKERS[k], "color": COLOURS[k], "markersize": 3, "elinewidth": 0.6}
             panel.errorbar(x, y, error, label=name, **style)
-        panel.plot([1e-3, 1], [1e-3, 1], "-", color="black", marker="", linewidth=1)
+        panel.plot(equal, equal, "-", color="black", marker="", linewidth=1)
         panel.axvspan(1, 40, color="0.5", alpha=0.2)
         panel.set(title=title, xlabel="predicted", xscale="log", xlim=(4e-3, 40), ylim=(-0.05, 1.05))
     ax[0, 0].set_ylabel("measured after one step")
