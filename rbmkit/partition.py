@@ -528,7 +528,11 @@ def mode_potential(
     if i >= len(m.s):
         raise ValueError(f"mode must be below min(N, M) = {len(m.s)}, got {i}")
     U, V, s = m.U[:, i], m.V[:, i], m.s[i]
-    t = 8 / np.sqrt((U**4).sum()) * np.linspace(-1, 1, 401) if tilt is None else checks.real_array(tilt, (None,), "tilt")
+    t = (
+        8 / np.sqrt((U**4).sum()) * np.linspace(-1, 1, 401)
+        if tilt is None
+        else checks.real_array(tilt, (None,), "tilt")
+    )
     field_v = beta * (rbm.a + rbm.W @ h - s * (V @ h) * U)
     tilted = field_v + t[:, None] * U
     mean = expit(tilted)

@@ -1,0 +1,82 @@
+"""Explorer of notebook 3: estimates of ln Z, mean-field solutions and the potential of mode 1, against scale and beta."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from rbmkit.explorers.widgets import explorer, ipywidgets
+from rbmkit.figures import partition as figures
+from rbmkit.likelihood import all_states, exact_log_z
+from rbmkit.model import RBM
+from rbmkit.partition import gaussian_log_z, mean_field, mode_potential
+from rbmkit.reciprocal import modes
+
+_STARTS = 30
+_BINS = 25
+
+
+class Saddles:
+    """What the explorer draws: small models, their couplings scaled, at any temperature; call it for a figure.
+
+    Parameters
+    ----------
+    models : dict of RBM
+        Small enough to list all visible states (at most 14 units). Fields follow the couplings, a -> scale a, so that
+        a symmetric model stays symmetric.
+    rng : int
+        Seed of the random starts.
+    """
+
+    def __init__(self, models: Mapping[str, RBM], *, rng: int):
+        self.models = dict(models)
+        self.rng = np.random.default_rng(rng)
+        self.starts = {
+            name: np.vstack([np.full(rbm.N, 0.5), self.rng.random((_STARTS, rbm.N))]) for name, rbm in models.items()
+        }
+        self.states = {rbm.N: all_states(rbm.N) for rbm in models.values()}
+
+    def __call__(self, model: str, scale: float, beta: float) -> Figure:
+        """The model with couplings and fields times `scale`, at inverse temperature `beta`."""
+        base = self.models[model]
+        rbm = RBM(scale * base.W, scale * base.a, scale * base.b)
+        exact, found = exact_log_z(rbm, beta=beta), mean_field(rbm, self.starts[model], beta=beta)
+        tap = mean_field(rbm, self.starts[model], beta=beta, order=2).log_z[0]
+        estimates = {
+            "saddle": found.log_z[0],
+            "one loop": found.one_loop[0],
+            "all saddles": np.logaddexp.reduce(found.one_loop[found.stability < 1]),
+            "TAP": tap,
+            "Gaussian": gaussian_log_z(rbm, beta=beta),
+        }
+        m = modes(base)
+        x, y = found.v @ m.U[:, 0], found.h @ m.V[:, 0]
+        potential = mode_potential(rbm, found.v[0], found.h[0], beta=beta)
+        errors = {name: value - exact for name, value in estimates.items()}
+        edges, density = self.exact_potential(rbm, m.U[:, 0], beta)
+        drawn = (potential.x, potential.value)
+        return figures.overview(errors, (x, y, found.stability), drawn, (edges, density))[0]
+
+    def exact_potential(self, rbm: RBM, vector: np.ndarray, beta: float) -> tuple[np.ndarray, np.ndarray]:
+        """-ln of the exact density of x_1 in bins over its support; infinite where there is no state."""
+        v = self.states[rbm.N]
+        log_p = -rbm.free_energy(v, beta)
+        x = v @ vector
+        p, edges = np.histogram(x, bins=_BINS, weights=np.exp(log_p - log_p.max()))
+        with np.errstate(divide="ignore"):
+            return edges, -np.log(p / (edges[1] - edges[0]))
+
+
+def saddles(source: Saddles):
+    """Explorer: model, scale of the couplings, inverse temperature. None without ipywidgets."""
+    widgets = ipywidgets()
+    if widgets is None:
+        return None
+    controls = {
+        "model": widgets.Dropdown(options=list(source.models), description="model"),
+        "scale": widgets.FloatSlider(3.0, min=0.0, max=12.0, step=0.25, description="scale", continuous_update=False),
+        "beta": widgets.FloatSlider(1.0, min=0.0, max=3.0, step=0.05, description="beta", continuous_update=False),
+    }
+    return explorer(controls, source)
