@@ -24,6 +24,7 @@ import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from itertools import takewhile
 from pathlib import Path
 
 import joblib
@@ -146,7 +147,7 @@ def train(folder: Path, member: Member, protocol: Protocol, examples: np.ndarray
         The last saved state is truncated, altered or that of another training; nothing is overwritten.
     """
     training, saves = _start(member, protocol, examples), member.saves(protocol)
-    done = [epoch for epoch in saves if _state(folder, member, epoch).exists()]
+    done = list(takewhile(lambda epoch: _state(folder, member, epoch).exists(), saves))
     if done:
         training = _resume(_state(folder, member, done[-1]), training, done[-1])
     child = os.getppid() == driver
@@ -205,8 +206,9 @@ def measure(folder: Path, member: Member, protocol: Protocol, examples: np.ndarr
     The modes are followed backwards: mode i of a checkpoint is the one that becomes the i-th of the final model.
     """
     epochs, means, modes, rows = member.checkpoints(protocol), examples.mean(axis=0), None, []
+    fresh = _start(member, protocol, examples)
     for epoch in reversed(epochs):
-        training, last = Training.resume(_state(folder, member, epoch), examples), epoch == epochs[-1]
+        training, last = _resume(_state(folder, member, epoch), fresh, epoch), epoch == epochs[-1]
         rbm, path = training.rbm, folder / member.name / f"check_{epoch:g}.npz"
         modes, overlap = _follow(rbm, modes)
         if not path.exists():

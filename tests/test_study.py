@@ -219,17 +219,17 @@ def test_a_full_disk_is_named_and_costs_nothing(done, tmp_path):
     assert same(done, tmp_path, FIRST)
 
 
-@pytest.mark.parametrize("kind", ["truncated", "altered", "foreign"])
-def test_a_damaged_state_is_named_and_kept_and_the_other_members_go_on(done, tmp_path, kind):
+@pytest.mark.parametrize(("kind", "epoch"), [("truncated", 4), ("altered", 4), ("foreign", 4), ("foreign", 2)])
+def test_a_damaged_state_is_named_and_kept_and_the_other_members_go_on(done, tmp_path, kind, epoch):
     for member in (FIRST, SECOND):
         shutil.copytree(done / member.name, tmp_path / member.name, ignore=shutil.ignore_patterns("check*"))
-    path = tmp_path / FIRST.name / "epoch_4.npz"
+    path = tmp_path / FIRST.name / f"epoch_{epoch}.npz"
     content = bytearray(path.read_bytes())
     if kind == "altered":
         content[len(content) // 2] ^= 1
     path.write_bytes(content[:-100] if kind == "truncated" else content)
     if kind == "foreign":
-        shutil.copy(tmp_path / SECOND.name / "epoch_4.npz", path)
+        shutil.copy(tmp_path / SECOND.name / path.name, path)
     content = path.read_bytes()
     with pytest.raises(RuntimeError, match="1 of 2 members failed") as caught:
         replicas.run(tmp_path, [FIRST, SECOND], PROTOCOL)
