@@ -206,7 +206,7 @@ def mean_field(rbm: RBM, start: np.ndarray | None = None, *, beta: float = 1.0, 
     ------
     ValueError
         `start` has the wrong width or values outside [0, 1]; `order` is not 1 or 2; `beta` negative.
-    RuntimeError
+    ArithmeticError
         Some start has not converged.
     """
     if order not in (1, 2):
@@ -323,7 +323,7 @@ class _Equations:
             todo = todo[change > _TOLERANCE]
             if not len(todo):
                 return x
-        raise RuntimeError(
+        raise ArithmeticError(
             f"mean field: {len(todo)} of {len(x)} starts have not converged after {_MOST_STEPS} steps "
             f"(means still change by {change.max():.1e}); try other starts or another beta"
         )
@@ -529,7 +529,7 @@ def mode_potential(
         raise ValueError(f"mode must be below min(N, M) = {len(m.s)}, got {i}")
     U, V, s = m.U[:, i], m.V[:, i], m.s[i]
     t = (
-        8 / np.sqrt((U**4).sum()) * np.linspace(-1, 1, 401)
+        5 / np.sqrt((U**4).sum()) * np.linspace(-1, 1, 401)
         if tilt is None
         else checks.real_array(tilt, (None,), "tilt")
     )

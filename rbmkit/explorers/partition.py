@@ -1,4 +1,4 @@
-"""Explorer of notebook 3: estimates of ln Z, mean-field solutions and the potential of mode 1, against scale and beta."""
+"""Explorer of notebook 3: estimates of ln Z, mean-field solutions and the potential of mode 1, at any temperature."""
 
 from __future__ import annotations
 

@@ -145,7 +145,7 @@ def overview(
     """
     fig, ax = canvas(1, 3, size=(3.6, 3.3), layout="none")  # a constrained layout takes as long as all the rest
     fig.subplots_adjust(left=0.11, right=0.98, bottom=0.17, top=0.9, wspace=0.32)
-    for k, (label, error) in enumerate(errors.items()):
+    for k, error in enumerate(errors.values()):
         finite = np.isfinite(error)
         ax[0].plot(error if finite else 30, -k, MARKERS[k] if finite else ">", color=COLOURS[k % 7], markersize=9)
         ax[0].text(27, -k + 0.22, f"{error:+.3f}" if finite else "diverges", ha="right", fontsize=9)

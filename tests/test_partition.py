@@ -1,0 +1,389 @@
+"""The partition function in reciprocal space against enumeration, limits that are known exactly, and expansions."""
+
+import sys
+
+import numpy as np
+import pytest
+from scipy.special import expit
+
+from rbmkit import RBM, curie_weiss, curie_weiss_log_z, exact_log_z, planted
+from rbmkit.explorers import partition as explorers
+from rbmkit.explorers.widgets import png
+from rbmkit.partition import (
+    action,
+    gaussian_log_z,
+    mean_field,
+    mode_potential,
+    one_loop_log_z,
+    quartic,
+    saddle_log_z,
+    stability,
+    tap_log_z,
+)
+from rbmkit.reciprocal import kurtosis, log_density, modes
+
+METHODS = {"saddle": saddle_log_z, "one loop": one_loop_log_z, "TAP": tap_log_z, "Gaussian": gaussian_log_z}
+RANK_ONE = (np.array([1.0, 2, -1]), np.array([1.0, -1, 0.5, 0]))
+COUPLINGS = {
+    "N > M": np.random.default_rng(1).normal(size=(6, 3)),
+    "N < M": np.random.default_rng(2).normal(size=(3, 6)),
+    "square": np.random.default_rng(3).normal(size=(4, 4)),
+    "rank one": np.outer(*RANK_ONE),
+    "degenerate": np.eye(4)[:, :3],
+    "zero": np.zeros((3, 4)),
+}
+
+
+def with_fields(W, seed=7):
+    rng = np.random.default_rng(seed)
+    return RBM(W=W, a=rng.normal(size=W.shape[0]), b=rng.normal(size=W.shape[1]))
+
+
+@pytest.fixture(params=COUPLINGS)
+def rbm(request):
+    return with_fields(COUPLINGS[request.param])
+
+
+def example():
+    i, j = np.arange(10), np.arange(6)
+    return RBM(W=0.8 * np.sin(1 + 6 * i[:, None] + j), a=0.3 * np.cos(i), b=-0.2 * np.cos(2 * j))
+
+
+def bound(rbm, m, beta):
+    """-beta <E> + entropy of independent units with means m, the naive way."""
+    v, h = m[: rbm.N], m[rbm.N :]
+    entropy = -(m * np.log(m) + (1 - m) * np.log(1 - m)).sum()
+    return beta * (rbm.a @ v + rbm.b @ h + v @ rbm.W @ h) + entropy
+
+
+# ---------------------------------------------------------------- the action
+def test_action_is_a_rotation_that_keeps_the_energy(rbm):
+    A = action(rbm)
+    s = np.random.default_rng(0).integers(0, 2, (50, rbm.N + rbm.M))
+    np.testing.assert_allclose(A.R @ A.R.T, np.eye(len(A.R)), atol=1e-13)
+    np.testing.assert_allclose(A.energy(A.z(s)), rbm.energy(s[:, : rbm.N], s[:, rbm.N :]), atol=1e-12)
+    np.testing.assert_allclose(A.means(A.z(s)), s, atol=1e-12)
+
+
+@pytest.mark.parametrize("beta", [0.0, 0.7, 2.0])
+def test_action_is_the_mean_field_functional_at_any_point(rbm, beta):
+    A, rng = action(rbm, beta=beta), np.random.default_rng(0)
+    n = len(A.shift)
+    z, zhat = rng.normal(size=n), 0.2 * rng.normal(size=n) + 1j * rng.normal(size=n)
+    m, theta = A.means(z), -1j * zhat @ A.R
+    v, h = m[: rbm.N], m[rbm.N :]
+    value = beta * (rbm.a @ v + rbm.b @ h + v @ rbm.W @ h) - theta @ m + np.log(1 + np.exp(theta)).sum()
+    np.testing.assert_allclose(np.exp(A(z, zhat) + n * np.log(2 * np.pi) - value), 1, atol=1e-10)
+
+
+def test_gradient_of_the_action_by_finite_differences(rbm):
+    A, rng = action(rbm, beta=0.8), np.random.default_rng(0)
+    n, step = len(A.shift), 1e-5
+    z, zhat = rng.normal(size=n), 0.1 * rng.normal(size=n) + 1j * rng.normal(size=n)
+    shifts = step * np.eye(n)
+    numerical = (A(z + shifts, zhat) - A(z - shifts, zhat)) / (2 * step)
+    np.testing.assert_allclose(A.gradient(z, zhat)[0], numerical, atol=1e-8)
+    numerical = (A(z, zhat + shifts) - A(z, zhat - shifts)) / (2 * step)
+    np.testing.assert_allclose(A.gradient(z, zhat)[1], numerical, atol=1e-8)
+
+
+@pytest.mark.parametrize("beta", [0.0, 0.5, 1.5])
+def test_mean_field_solutions_are_the_saddle_points(rbm, beta):
+    found = mean_field(rbm, beta=beta)
+    A = action(rbm, beta=beta)
+    z = A.z(np.concatenate([found.v[0], found.h[0]]))
+    for part in A.gradient(z, A.conjugate(z)):
+        np.testing.assert_allclose(part, 0, atol=1e-9)
+    value = A(z, A.conjugate(z)).real + len(z) * np.log(2 * np.pi)
+    np.testing.assert_allclose(value, found.log_z[0], rtol=1e-12)
+
+
+def test_one_loop_is_the_determinant_of_the_action(rbm):
+    """The second variation in the coordinates of the modes, without any use of A."""
+    found, A = mean_field(rbm, beta=0.4), action(rbm, beta=0.4)
+    m = np.concatenate([found.v[0], found.h[0]])
+    covariance = (A.R * (m * (1 - m))) @ A.R.T
+    sign, log_det = np.linalg.slogdet(np.eye(len(m)) - 0.4 * covariance * A.curvature)
+    assert sign == 1
+    np.testing.assert_allclose(found.one_loop[0], found.log_z[0] - log_det / 2, rtol=1e-12)
+
+
+# ---------------------------------------------------------------- mean field
+@pytest.mark.parametrize("order", [1, 2])
+def test_solutions_solve_the_equations_and_make_log_z_stationary(order):
+    rbm, beta = with_fields(1.5 * COUPLINGS["N > M"]), 0.9
+    found = mean_field(rbm, np.random.default_rng(0).random((20, 6)), beta=beta, order=order)
+    onsager = beta**2 * rbm.W**2 * (order == 2)
+
+    def log_z(m):
+        s = m * (1 - m)
+        return bound(rbm, m, beta) + s[:6] @ onsager @ s[6:] / 2
+
+    for v, h, value in zip(found.v, found.h, found.log_z, strict=True):
+        field = beta * (rbm.a + rbm.W @ h) + (0.5 - v) * (onsager @ (h * (1 - h)))
+        np.testing.assert_allclose(v, expit(field), atol=1e-9)
+        m = np.concatenate([v, h])
+        np.testing.assert_allclose(value, log_z(m), rtol=1e-9)
+        steps = 1e-5 * np.eye(9) * np.minimum(m, 1 - m)
+        for step in steps:
+            assert abs(log_z(m + step) - log_z(m - step)) < 1e-8 * step.max() * 1e5
+
+
+def test_saddle_is_a_lower_bound_at_every_solution():
+    rng = np.random.default_rng(0)
+    for _ in range(40):
+        N, M = rng.integers(1, 8, 2)
+        rbm = with_fields(rng.uniform(0, 5) * rng.normal(size=(N, M)), seed=rng)
+        found = mean_field(rbm, rng.random((10, N)), beta=0.8)
+        assert (found.log_z <= exact_log_z(rbm, beta=0.8) + 1e-11).all()
+        assert (np.diff(found.log_z) <= 0).all()
+
+
+def test_curie_weiss_has_one_solution_below_and_three_above():
+    starts = np.array([np.full(60, m) for m in (0.05, 0.5, 0.95, 0.06)])
+    below, above = (mean_field(curie_weiss(60, 40, singular_value=s), starts) for s in (3.8, 4.4))
+    assert (len(below), len(above)) == (1, 3)
+    assert above.found_from[0] == above.found_from[3]
+    assert sorted(above.found_from[:3]) == [0, 1, 2]
+    unstable = above.found_from[1]
+    np.testing.assert_allclose(above.v[unstable], 0.5)
+    np.testing.assert_allclose(above.stability[unstable], 1.1)
+    assert (np.delete(above.stability, unstable) < 1).all()
+    np.testing.assert_allclose(above.v.mean(axis=1).sum(), 1.5)
+    assert np.isinf(above.one_loop[unstable])
+
+
+@pytest.mark.parametrize("order", [1, 2])
+def test_starts_near_a_transition_converge_by_newtons_method(order):
+    found = mean_field(curie_weiss(60, 40, singular_value=4.001), np.full(60, 0.7), order=order)
+    A = mean_field(curie_weiss(60, 40, singular_value=4.001), found.v, order=order)
+    np.testing.assert_allclose(A.v, found.v, atol=1e-7)
+
+
+def test_newton_is_quadratic_near_a_solution():
+    from rbmkit.partition import _Equations
+
+    for order in (1, 2):
+        equations = _Equations(example(), 1.0, order)
+        x = equations.solve(np.zeros((1, 10)))
+        errors = [np.abs(equations.newton(x + d) - x).max() for d in (1e-2, 1e-3)]
+        assert errors[1] < 0.02 * errors[0]
+
+
+def test_what_has_not_converged_is_an_error(monkeypatch):
+    monkeypatch.setattr("rbmkit.partition._MOST_STEPS", 3)
+    with pytest.raises(ArithmeticError, match="1 of 1 starts have not converged after 3 steps"):
+        mean_field(example())
+
+
+@pytest.mark.parametrize(
+    ("kwargs", "message"),
+    [
+        ({"start": np.full(9, 0.5)}, "shape"),
+        ({"start": np.full(10, 1.5)}, "means in"),
+        ({"start": np.full(10, np.nan)}, "NaN"),
+        ({"order": 3}, "order must be 1"),
+        ({"beta": -1.0}, "beta must be 0 or above"),
+    ],
+)
+def test_wrong_input_is_refused(kwargs, message):
+    with pytest.raises(ValueError, match=message):
+        mean_field(example(), **kwargs)
+
+
+def test_one_loop_is_refused_for_tap():
+    with pytest.raises(ValueError, match="order 1"):
+        _ = mean_field(example(), order=2).one_loop
+
+
+def test_units_of_certain_value_do_no_harm():
+    rbm = RBM(W=np.full((3, 2), 100.0), a=[-300.0, 0, 0], b=[-200.0, 5.0])
+    for start in (np.zeros(3), np.ones(3), None):
+        assert -1e-9 < saddle_log_z(rbm, start) <= exact_log_z(rbm) + 1e-9
+
+
+# ---------------------------------------------------------------- estimates of ln Z
+def test_values_of_an_example():
+    rbm = example()
+    assert exact_log_z(rbm) == pytest.approx(15.33541823, abs=1e-8)
+    assert saddle_log_z(rbm) == pytest.approx(15.159764, abs=1e-6)
+    assert one_loop_log_z(rbm) == pytest.approx(15.319009, abs=1e-6)
+    assert gaussian_log_z(rbm) == pytest.approx(21.625872, abs=1e-6)
+    assert abs(tap_log_z(rbm) - exact_log_z(rbm)) < 0.02
+
+
+def test_without_couplings_all_but_the_gaussian_are_exact():
+    rbm = with_fields(np.zeros((4, 3)))
+    exact = np.log1p(np.exp(rbm.a)).sum() + np.log1p(np.exp(rbm.b)).sum()
+    for method in (saddle_log_z, one_loop_log_z, tap_log_z):
+        assert method(rbm) == pytest.approx(exact, rel=1e-13)
+    assert stability(rbm) == 0
+    by_hand = 7 * np.log(2) + (rbm.a.sum() + rbm.b.sum()) / 2 + (rbm.a @ rbm.a + rbm.b @ rbm.b) / 8
+    assert gaussian_log_z(rbm) == pytest.approx(by_hand, rel=1e-13)
+
+
+def test_at_infinite_temperature_all_are_exact(rbm):
+    for method in METHODS.values():
+        assert method(rbm, beta=0.0) == pytest.approx((rbm.N + rbm.M) * np.log(2), rel=1e-13)
+
+
+def test_beta_scales_all_parameters(rbm):
+    hot = RBM(0.3 * rbm.W, 0.3 * rbm.a, 0.3 * rbm.b)
+    for method in METHODS.values():
+        assert method(rbm, beta=0.3) == pytest.approx(method(hot), rel=1e-12)
+
+
+def test_gaussian_is_the_sum_over_modes_of_the_definition(rbm):
+    """Modes one by one, with the full SVD; unpaired ones too, also those of singular value zero."""
+    beta = 0.6
+    U, s, Vt = np.linalg.svd(rbm.W)
+    a0, b0, mu_x, mu_y = U.T @ rbm.a, Vt @ rbm.b, U.sum(axis=0) / 2, Vt.sum(axis=1) / 2
+    total = (rbm.N + rbm.M) * np.log(2)
+    for i, value in enumerate(s):
+        P = np.array([[4, -beta * value], [-beta * value, 4]])
+        J = np.array([4 * mu_x[i] + beta * a0[i], 4 * mu_y[i] + beta * b0[i]])
+        total += J @ np.linalg.solve(P, J) / 2 - 2 * (mu_x[i] ** 2 + mu_y[i] ** 2) - np.log(np.linalg.det(P / 4)) / 2
+    for field, mu in ((a0[len(s) :], mu_x[len(s) :]), (b0[len(s) :], mu_y[len(s) :])):
+        total += (beta * field * mu + beta**2 * field**2 / 8).sum()
+    assert gaussian_log_z(rbm, beta=beta) == pytest.approx(total, rel=1e-12)
+
+
+def test_gaussian_diverges_at_four_and_exactly_there():
+    rbm = planted(12, 9, singular_values=[2.0, 1.0], rng=0)
+    assert gaussian_log_z(rbm, beta=2.0) == np.inf
+    assert np.isfinite(gaussian_log_z(rbm, beta=1.999999))
+    assert gaussian_log_z(rbm, beta=1.999999) > gaussian_log_z(rbm, beta=1.99) + 2
+    assert np.isfinite(exact_log_z(rbm, beta=2.0))
+
+
+def test_gaussian_is_one_loop_about_one_half_in_a_symmetric_model():
+    rbm = planted(12, 9, singular_values=[2.0, 1.0], rng=0)
+    assert gaussian_log_z(rbm, beta=1.7) == pytest.approx(one_loop_log_z(rbm, beta=1.7), rel=1e-12)
+    assert stability(rbm, beta=1.7) == pytest.approx(1.7 * 2 / 4)
+
+
+def slope(errors, scales):
+    return np.polyfit(np.log(scales), np.log(np.abs(errors)), 1)[0]
+
+
+@pytest.mark.parametrize(("name", "order"), [("saddle", 2), ("one loop", 4), ("TAP", 4), ("Gaussian", 4)])
+def test_orders_in_beta(name, order):
+    rbm, scales = with_fields(COUPLINGS["N > M"]), np.array([0.02, 0.03, 0.05])
+    errors = [METHODS[name](rbm, beta=beta) - exact_log_z(rbm, beta=beta) for beta in scales]
+    assert slope(errors, scales) == pytest.approx(order, abs=0.15)
+
+
+@pytest.mark.parametrize(("name", "order"), [("saddle", 2), ("one loop", 3), ("TAP", 3)])
+def test_orders_in_the_couplings(name, order):
+    W, scales = np.abs(COUPLINGS["N > M"]), np.array([0.003, 0.006, 0.012])
+    family = [RBM(g * W, np.full(6, 1.5), np.full(3, 1.0)) for g in scales]
+    errors = [METHODS[name](rbm) - exact_log_z(rbm) for rbm in family]
+    assert slope(errors, scales) == pytest.approx(order, abs=0.15)
+
+
+@pytest.mark.parametrize("value", [2.0, 6.0])
+def test_one_loop_over_all_solutions_is_right_to_order_one_over_n(value):
+    errors = []
+    for n in (100, 200):
+        rbm = curie_weiss(n, n, singular_value=value)
+        found = mean_field(rbm, np.array([np.full(n, 0.02), np.full(n, 0.98)]))
+        errors.append(curie_weiss_log_z(rbm) - np.logaddexp.reduce(found.one_loop))
+    assert len(found) == (1 if value < 4 else 2)
+    assert errors[0] / errors[1] == pytest.approx(2, rel=0.1)
+
+
+def test_at_the_critical_point_the_saddle_lacks_a_quarter_of_ln_n():
+    gaps = [
+        curie_weiss_log_z(rbm) - saddle_log_z(rbm)
+        for rbm in (curie_weiss(n, n, singular_value=4.0) for n in (200, 800))
+    ]
+    assert gaps[1] - gaps[0] == pytest.approx(np.log(4) / 4, rel=0.05)
+
+
+# ---------------------------------------------------------------- one mode
+def test_quartic_matches_the_exact_potential_near_the_centre():
+    vector = np.random.default_rng(0).normal(size=200)
+    vector /= np.linalg.norm(vector)
+    form, z = quartic(vector), np.linspace(-1, 1, 41)
+    assert form.excess == pytest.approx(kurtosis(vector[:, None])[0] - 3)
+    assert form.k == pytest.approx(4 * (1 - abs(form.excess) / 2))
+    assert form.c4 == pytest.approx(2 * abs(form.excess) / 3)
+    exact = -log_density(vector, form.mu + z)
+    np.testing.assert_allclose(form(form.mu + z), exact, atol=2 * form.excess**2)
+    quadratic = form.constant + 2 * z**2
+    assert np.abs(form(form.mu + z) - exact).max() < 0.1 * np.abs(quadratic - exact).max()
+
+
+def test_quartic_of_a_scaled_vector_and_of_zero():
+    vector = np.random.default_rng(0).normal(size=50)
+    one, two = quartic(vector), quartic(2 * vector)
+    assert (two.mu, two.variance, two.excess) == pytest.approx((2 * one.mu, 4 * one.variance, one.excess))
+    np.testing.assert_allclose(two(2 * one.mu + 1.0), one(one.mu + 0.5) + np.log(2), rtol=1e-12)
+    with pytest.raises(ValueError, match="length of vector"):
+        quartic(np.zeros(3))
+
+
+@pytest.mark.parametrize("value", [1.0, 4.0, 7.0])
+def test_potential_of_the_only_mode_integrates_to_z(value):
+    rbm, half = curie_weiss(300, 200, singular_value=value), np.full(300, 0.5)
+    phi = mode_potential(rbm, half, half[:200], tilt=150 * np.linspace(-1, 1, 1001))
+    assert phi.log_z == pytest.approx(curie_weiss_log_z(rbm), abs=0.005)
+
+
+def test_potential_of_a_mode_is_stationary_at_mean_field_solutions():
+    """Where the slope of the large-deviation part vanishes; the width of the density shifts it by O(1/N)."""
+    rbm = RBM(6 * planted(400, 300, singular_values=[1.0, 0.4], rng=0).W, np.full(400, -0.2), np.full(300, 0.1))
+    found = mean_field(rbm, beta=0.7)
+    phi = mode_potential(rbm, found.v[0], found.h[0], beta=0.7, tilt=np.linspace(-40, 40, 8001))
+    at = found.v[0] @ modes(rbm).U[:, 0]
+    assert phi.x[phi.value.argmin()] == pytest.approx(at, abs=0.05)
+
+
+def test_potential_of_a_missing_mode_is_refused():
+    with pytest.raises(ValueError, match="mode must be below"):
+        mode_potential(example(), np.full(10, 0.5), np.full(6, 0.5), mode=6)
+
+
+# ---------------------------------------------------------------- explorer
+@pytest.fixture(scope="module")
+def source():
+    models = {"planted": planted(9, 7, singular_values=[1.0], rng=1), "fields": with_fields(COUPLINGS["N < M"] / 3)}
+    return explorers.Saddles(models, rng=0)
+
+
+@pytest.mark.parametrize("model", ["planted", "fields"])
+@pytest.mark.parametrize(("scale", "beta"), [(0.0, 1.0), (3.0, 0.0), (4.0, 1.0), (12.0, 3.0)])
+def test_explorer_draws_at_the_ends_of_its_sliders(source, model, scale, beta):
+    assert png(source(model, scale, beta)).startswith(b"\x89PNG")
+
+
+def test_explorer_shows_the_estimates_of_the_package(source):
+    rbm = planted(9, 7, singular_values=[1.0], rng=1)
+    texts = [text.get_text() for text in source("planted", 3.0, 1.0).axes[0].texts]
+    hot = RBM(3 * rbm.W, 3 * rbm.a, 3 * rbm.b)
+    assert texts[1] == f"{one_loop_log_z(hot) - exact_log_z(hot):+.3f}"
+    assert [text.get_text() for text in source("planted", 5.0, 1.0).axes[0].texts][-1] == "diverges"
+
+
+def test_exact_potential_is_the_enumerated_density(source):
+    rbm = source.models["planted"]
+    edges, potential = source.exact_potential(rbm, modes(rbm).U[:, 0], 1.0)
+    width = np.diff(edges)
+    p = np.exp(-potential) * width
+    x = source.states[9] @ modes(rbm).U[:, 0]
+    weight = np.exp(-rbm.free_energy(source.states[9]))
+    near = np.isclose(p.sum(), (weight / weight.max()).sum())
+    assert near
+    mean = (p * (edges[1:] + edges[:-1]) / 2).sum() / p.sum()
+    assert mean == pytest.approx((weight * x).sum() / weight.sum(), abs=width[0])
+
+
+def test_explorer_redraws_and_says_so_without_ipywidgets(source, monkeypatch, capsys):
+    box = explorers.saddles(source)
+    image = box.children[-1]
+    before = bytes(image.value)
+    box.controls["scale"].value = 6.0
+    assert bytes(image.value) != before
+    monkeypatch.setitem(sys.modules, "ipywidgets", None)
+    assert explorers.saddles(source) is None
+    assert "needs ipywidgets" in capsys.readouterr().out
