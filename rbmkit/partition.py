@@ -529,7 +529,7 @@ def mode_potential(
         raise ValueError(f"mode must be below min(N, M) = {len(m.s)}, got {i}")
     U, V, s = m.U[:, i], m.V[:, i], m.s[i]
     t = (
-        5 / np.sqrt((U**4).sum()) * np.linspace(-1, 1, 401)
+        8 / np.sqrt((U**4).sum()) * np.linspace(-1, 1, 401)
         if tilt is None
         else checks.real_array(tilt, (None,), "tilt")
     )
