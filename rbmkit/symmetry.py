@@ -130,9 +130,7 @@ def plane_around(points: np.ndarray) -> np.ndarray:
     return plane
 
 
-def random_planes(
-    k: int, n: int, *, rng: int | np.random.Generator, axes: bool = False, fixed: int = 0
-) -> np.ndarray:
+def random_planes(k: int, n: int, *, rng: int | np.random.Generator, axes: bool = False, fixed: int = 0) -> np.ndarray:
     """k random planes in n dimensions, (k, 2, n); their complements are the (n-2)-dimensional subspaces kept.
 
     Parameters
@@ -566,7 +564,7 @@ def _tilted_density(c: np.ndarray, m: np.ndarray, x: np.ndarray) -> np.ndarray:
     low, high = np.minimum(c, 0).sum(), np.maximum(c, 0).sum()
     inside = (x > low) & (x < high)
     s = np.zeros(inside.sum())
-    for _ in range(200):
+    for _ in range(60):
         q = expit(np.outer(s, c) + field)
         step = (x[inside] - q @ c) / ((q * (1 - q)) @ c**2)
         s = s + np.clip(step, -2, 2)

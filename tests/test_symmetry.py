@@ -1,5 +1,7 @@
 """Rotations, tests of symmetry and Landau's free energy, against definitions, enumeration and known null laws."""
 
+import sys
+
 import numpy as np
 import pytest
 from scipy import stats
@@ -7,6 +9,8 @@ from scipy.integrate import quad
 from scipy.optimize import minimize_scalar
 
 from rbmkit import RBM, all_states, curie_weiss, planted
+from rbmkit.explorers import symmetry as explorers
+from rbmkit.figures import symmetry as figures
 from rbmkit.reciprocal import log_density, modes
 from rbmkit.symmetry import (
     Landau,
@@ -341,3 +345,118 @@ def test_local_minima():
     exact = np.sort(np.roots([4, 0, -4, 0.1]).real)[[0, 2]]
     np.testing.assert_allclose(found, exact, atol=1e-5)
     assert len(local_minima(lambda z: z, -1, 1)) == 0
+
+
+# ---------------------------------------------------------------- figures and explorers
+@pytest.fixture(scope="module")
+def small_rotations():
+    rbm = RBM.random(784, 12, sigma=0.3, rng=0)
+    return explorers.Rotations(rbm, np.random.default_rng(0).integers(0, 2, (20, 12)), rng=0)
+
+
+@pytest.fixture(scope="module")
+def small_wells():
+    rbms = [RBM.random(150, 120, sigma=sigma, rng=0) for sigma in (0.05, 0.8)]
+    data = np.random.default_rng(0).integers(0, 2, (40, 150))
+    return explorers.Wells({epoch: (rbm, modes(rbm)) for epoch, rbm in zip((0.0, 1.0), rbms)}, data, rng=0)
+
+
+def shades(fig):
+    return fig.axes[0].images[0].get_array()
+
+
+def test_rotation_explorer_draws_the_rotated_model(small_rotations):
+    """Against the weights themselves, rotated: U R^T, with the same random numbers."""
+    source = small_rotations
+    for angle in (0, 90, 180):
+        R = rotation(np.eye(12)[None, [0, 3]], [np.deg2rad(angle)])
+        expected = source.noise < 1 / (1 + np.exp(-(source.field + (R.apply(source.coefficients.T).T
+                                                                   - source.coefficients) @ source.U.T)))  # fmt: skip
+        changed = (expected != source.before).sum(axis=1).mean()
+        assert f"{changed:.1f} pixels" in source(1, 4, angle).axes[0].get_title()
+    assert "choose two" in source(2, 2, 90).axes[0].get_title()
+    np.testing.assert_array_equal(shades(source(1, 2, 0)), shades(source(1, 2, 360)))
+    assert (shades(source(1, 2, 0)) != shades(source(1, 2, 180))).any()
+
+
+def test_wells_show_the_curves_of_the_module(small_wells):
+    ax = small_wells(1.0, mode=2, ceiling=1000.0).axes[0]
+    m = modes(RBM.random(150, 120, sigma=0.8, rng=0))
+    lines = {line.get_label(): line.get_xydata() for line in ax.lines}
+    z, y = lines["exact marginal"].T
+    exact = landau_curve(m, 1, z)
+    keep = np.isfinite(y)
+    np.testing.assert_allclose(y[keep], (exact - exact.min())[keep], atol=1e-9)
+    assert keep.sum() > 10
+
+
+def test_explorers_redraw_and_stand_their_extremes(small_rotations, small_wells):
+    for box in (explorers.rotation_explorer(small_rotations), explorers.landau_explorer(small_wells)):
+        *controls, message, image = box.children
+        first = bytes(image.value)
+        for control in controls:
+            options = getattr(control, "options", None)
+            low, high = (options[0], options[-1]) if options else (control.min, control.max)
+            for value in (low, high):
+                value = value[1] if isinstance(value, tuple) else value
+                control.value = 10.0**value if "Log" in type(control).__name__ else value
+                assert message.value == ""
+        assert bytes(image.value) != first
+
+
+def test_explorers_without_ipywidgets(monkeypatch, capsys, small_rotations, small_wells):
+    monkeypatch.setitem(sys.modules, "ipywidgets", None)
+    assert explorers.rotation_explorer(small_rotations) is None
+    assert explorers.landau_explorer(small_wells) is None
+    assert capsys.readouterr().out.count("needs ipywidgets") == 2
+
+
+def test_figures_show_what_they_are_given():
+    rng = np.random.default_rng(0)
+    _, ax = figures.divergences({"a": ([500, 784], [[0.1, 0.3], [0.2]])}, {"null": np.array([0.001, 0.003])})
+    point, band = ax.containers[0], ax.patches[0]
+    np.testing.assert_allclose(np.array(point[0].get_ydata(), float), [0.2, 0.2])
+    bars = np.array([bar[:, 1] for bar in point[2][0].get_segments()])
+    np.testing.assert_allclose(bars, [[0.1, 0.3], [0.2, 0.2]])
+    assert (band.get_y(), band.get_y() + band.get_height()) == pytest.approx((0.001, 0.003))
+    panels = {"left": ({"x": (np.arange(3), 0.1)}, "linear"), "r": ({"y": (np.ones(2),)}, "log")}
+    _, ax = figures.history(np.array([0, 0.1, 1]), panels)
+    np.testing.assert_array_equal(ax[0, 0].containers[0][0].get_ydata(), [0, 1, 2])
+    assert (ax[0, 1].get_yscale(), ax[0, 0].get_xlabel()) == ("log", "epoch")
+    images = rng.integers(0, 2, (10, 784))
+    _, ax = figures.mosaics({"one": images, "two": images})
+    np.testing.assert_array_equal(ax[0, 1].images[0].get_array()[31:59, 1:29], images[5].reshape(28, 28))
+    _, ax = figures.overlaps({"a": np.eye(3)})
+    np.testing.assert_array_equal(ax[0, 0].images[0].get_array(), np.eye(3))
+
+
+def test_order_parameters_have_ribbons_of_the_states_and_bars_of_the_replicas():
+    t = np.arange(3.0)
+    series = {name: (t, 0.1 * np.ones(3), None if name == "mu" else np.ones(3)) for name in ("mu", "data", "samples")}
+    _, ax = figures.order_parameters([("M = 5", t, (series, series))])
+    assert len(ax[0, 0].containers) == 3
+    ribbons = [c for c in ax[0, 0].collections if type(c).__name__ in ("FillBetweenPolyCollection", "PolyCollection")]
+    assert len(ribbons) == 2
+    assert ribbons[0].get_paths()[0].get_extents().intervaly == pytest.approx([-1, 3])
+    bars = np.array([bar[:, 1] for bar in ax[0, 0].containers[1][2][0].get_segments()])
+    np.testing.assert_allclose(bars, np.column_stack([t - 0.1, t + 0.1]))
+
+
+def test_landau_and_effect_panels():
+    z = np.linspace(-3, 3, 61)
+    f = (z**2 - 1) ** 2
+    _, ax = figures.landau_panels([("epoch 1", z, {"quartic": 5 + f}, 0.3, z, z / 2)], ceiling=2.0)
+    line = next(line for line in ax[0, 0].lines if line.get_label() == "quartic")
+    keep = np.isfinite(line.get_ydata())
+    np.testing.assert_allclose(line.get_ydata()[keep], f[f < 2])
+    rank, y = np.array([1, 10, 100]), np.array([3.0, 2.0, 1.0])
+    _, ax = figures.effects(rank, {"size": ("pixels", y, 0.1 * y, (1.5, 0.2))})
+    np.testing.assert_array_equal(ax[0, 0].containers[0][0].get_ydata(), y)
+    assert ax[0, 0].get_xscale() == "log"
+    _, ax = figures.growth(rank, np.outer(rank, [1.0, 2.0]), np.outer(rank, [1.1, 2.1]), 4.6)
+    np.testing.assert_array_equal(ax.lines[1].get_ydata(), rank)
+    np.testing.assert_allclose(ax.lines[0].get_ydata(), 1.1 * rank)
+    _, ax = figures.collapse({"M = 5": np.array([[1.0, 0.5], [2.0, 0.7]])}, z, np.ones(61), 4.5)
+    np.testing.assert_array_equal(ax.lines[0].get_xydata(), [[1.0, 0.5], [2.0, 0.7]])
+    _, ax = figures.weight_histograms({"a": (np.random.default_rng(0).normal(size=(50, 40)), np.zeros((50, 40)))})
+    assert ax[0, 0].get_yscale() == "log"

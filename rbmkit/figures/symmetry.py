@@ -1,0 +1,218 @@
+"""Figures of notebook 5: rotated weights, hierarchical learning, Landau's free energy and its order parameters."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from rbmkit.figures.style import COLOURS, MARKERS, canvas
+
+
+def _epochs(ax: Axes, last: float) -> None:
+    """A logarithmic axis of epochs that begins at zero."""
+    ax.set_xscale("symlog", linthresh=0.05)
+    ticks = [tick for tick in (0, 0.1, 1, 10) if tick <= last]
+    ax.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
+    ax.set_xlim(-0.003, 1.15 * last)
+    ax.set_xlabel("epoch")
+
+
+# ---------------------------------------------------------------- rotations of the weights
+def weight_histograms(panels: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> tuple[Figure, Axes]:
+    """Densities of the weights before and after rotations, on a logarithmic axis; after Fig. 4."""
+    fig, ax = canvas(1, len(panels), size=(2.9, 2.8), squeeze=False)
+    for panel, (title, (before, after)) in zip(ax.flat, panels.items()):
+        edge = np.quantile(np.abs(before), 0.9999)
+        for k, (name, W) in enumerate((("before", before), ("after", after))):
+            density, edges = np.histogram(W, bins=80, range=(-edge, edge), density=True)
+            style = {"color": COLOURS[k], "linestyle": ("-", "--")[k], "marker": MARKERS[k], "markevery": 10}
+            panel.plot((edges[1:] + edges[:-1]) / 2, np.where(density > 0, density, np.nan), label=name, **style)
+        panel.set(title=title, xlabel="$W_{ij}$", yscale="log")
+    ax[0, 0].set_ylabel("density")
+    ax[0, 0].legend(fontsize=9)
+    return fig, ax
+
+
+def divergences(
+    series: Mapping[str, tuple[Sequence[int], Sequence[np.ndarray]]], null: Mapping[str, np.ndarray]
+) -> tuple[Figure, Axes]:
+    """Jensen-Shannon divergence against hidden size; after Fig. 4.
+
+    `series` maps a title to (sizes, values of the replicas of each size): mean, and standard deviation as a bar. `null`
+    maps a title to values that untrained models give: a band from the smallest to the largest, and their mean.
+    """
+    fig, ax = canvas(size=(7.4, 3.8))
+    for k, (title, (sizes, values)) in enumerate(series.items()):
+        mean, error = [np.mean(row) for row in values], [np.std(row) for row in values]
+        style = {"color": COLOURS[k], "fmt": MARKERS[k], "capsize": 4, "markersize": 7}
+        ax.errorbar(np.asarray(sizes) * 1.02**k, mean, yerr=error, label=title, **style)
+    for k, (title, values) in enumerate(null.items()):
+        colour = COLOURS[len(series) + k]
+        ax.axhspan(values.min(), values.max(), color=colour, alpha=0.4, linewidth=0)
+        ax.axhline(values.mean(), color=colour, linestyle=("--", ":")[k % 2], label=title)
+    ax.set(xscale="log", yscale="log", xlabel="hidden units $M$", ylabel="Jensen-Shannon divergence (nats)")
+    sizes = sorted({size for row, _ in series.values() for size in row})
+    ax.set_xticks(sizes, [str(size) for size in sizes])
+    ax.minorticks_off()
+    ax.legend(fontsize=9, loc="center left", bbox_to_anchor=(1, 0.5))
+    return fig, ax
+
+
+def history(epochs: np.ndarray, panels: Mapping[str, tuple[Mapping[str, tuple], str]]) -> tuple[Figure, Axes]:
+    """Curves against the epoch; each panel: (values,) or (values, errors) by label, and the vertical scale."""
+    fig, ax = canvas(1, len(panels), size=(4.6, 3.3), squeeze=False)
+    for panel, (title, (series, scale)) in zip(ax.flat, panels.items()):
+        for k, (label, (y, *error)) in enumerate(series.items()):
+            style = {"color": COLOURS[k % 7], "marker": MARKERS[k % 8], "capsize": 2, "elinewidth": 1}
+            panel.errorbar(epochs[: len(y)], y, yerr=error[0] if error else None, label=label, **style)
+        _epochs(panel, epochs[-1])
+        panel.set(ylabel=title, yscale=scale)
+        panel.legend(fontsize=9)
+    return fig, ax
+
+
+# ---------------------------------------------------------------- hierarchical learning
+def growth(updates: np.ndarray, measured: np.ndarray, predicted: np.ndarray, critical: float) -> tuple[Figure, Axes]:
+    """Singular values (updates, modes) of a training, and of its linear theory, with lines where a mode is critical."""
+    fig, ax = canvas(size=(6.6, 3.8))
+    for k in range(measured.shape[1]):
+        ax.plot(updates, predicted[:, k], "--", color=COLOURS[k], marker="", linewidth=1)
+        ax.plot(updates, measured[:, k], color=COLOURS[k], marker=MARKERS[k], label=rf"$\lambda_{k + 1}$")
+    ax.axhline(4, color="black", linestyle=":", linewidth=1)
+    ax.text(updates[-1], 3.85, r"$\lambda_c=4$", ha="right", va="top", fontsize=10)
+    ax.axhline(critical, color="0.4", linestyle="-.", linewidth=1)
+    ax.text(updates[0], critical * 1.05, rf"$\lambda_c={critical:.2f}$, real pixel variances", va="bottom", fontsize=10)
+    ax.plot([], [], "--", color="black", marker="", label="linear theory")
+    ax.set(xlabel="update", ylabel="singular value", yscale="log", ylim=(0.9 * measured.min(), 1.6 * measured.max()))
+    ax.legend(fontsize=9, loc="center left", bbox_to_anchor=(1, 0.5))
+    return fig, ax
+
+
+def overlaps(panels: Mapping[str, np.ndarray]) -> tuple[Figure, Axes]:
+    """Matrices |U_i . P_j| of modes with principal components, black for 1."""
+    fig, ax = canvas(1, len(panels), size=(2.5, 2.6), squeeze=False)
+    for panel, (title, matrix) in zip(ax.flat, panels.items()):
+        edges = 0.5, matrix.shape[1] + 0.5, matrix.shape[0] + 0.5, 0.5
+        image = panel.imshow(matrix, cmap="Greys", vmin=0, vmax=1, extent=edges)
+        panel.set(title=title, xlabel="principal component $j$")
+        panel.grid(False)
+    ax[0, 0].set_ylabel("mode $i$")
+    fig.colorbar(image, ax=ax, label=r"$|U_i\cdot P_j|$", shrink=0.85)
+    return fig, ax
+
+
+def mosaics(panels: Mapping[str, np.ndarray], *, columns: int = 5) -> tuple[Figure, Axes]:
+    """Sets of digits side by side, (n, 784) each; after Fig. 6."""
+    fig, ax = canvas(1, len(panels), size=(2.6, 2.9), squeeze=False)
+    for panel, (title, images) in zip(ax.flat, panels.items()):
+        rows = len(images) // columns
+        tiles = np.pad(np.reshape(images, (rows, columns, 28, 28)), ((0, 0), (0, 0), (1, 1), (1, 1)))
+        panel.imshow(tiles.transpose(0, 2, 1, 3).reshape(rows * 30, -1), cmap="gray_r", vmin=0, vmax=1)
+        panel.set_title(title, fontsize=11)
+        panel.set(xticks=[], yticks=[])
+        panel.grid(False)
+    return fig, ax
+
+
+def effects(
+    rank: np.ndarray, curves: Mapping[str, tuple[str, np.ndarray, np.ndarray, tuple[float, float]]]
+) -> tuple[Figure, Axes]:
+    """What a rotation of two neighbouring modes does, against their rank.
+
+    Each panel: axis label, values and standard errors at `rank`, and (value, error) of drawing the pixels again: a
+    band.
+    """
+    fig, ax = canvas(1, len(curves), size=(3.4, 3.0), squeeze=False)
+    for k, (panel, (title, (label, y, error, (again, again_error)))) in enumerate(zip(ax.flat, curves.items())):
+        panel.errorbar(rank, y, yerr=error, color=COLOURS[k], marker=MARKERS[k], capsize=2)
+        panel.axhspan(again - again_error, again + again_error, color="0.6", alpha=0.6, linewidth=0)
+        panel.axhline(again, color="0.3", linestyle="--", linewidth=1)
+        panel.set(title=title, xscale="log", xlabel="rank of the first mode", ylabel=label)
+    ax[0, 0].text(rank[0], ax[0, 0].get_ylim()[0], " dashed: drawn again,\n unrotated", fontsize=9, va="bottom")
+    return fig, ax
+
+
+# ---------------------------------------------------------------- Landau
+def landau_curves(ax: Axes, z: np.ndarray, curves: Mapping[str, np.ndarray], *, ceiling: float) -> None:
+    """Free energies over z, each from its minimum within view, cut at `ceiling`."""
+    styles = ("-", "--", "-.", ":")
+    for k, (label, f) in enumerate(curves.items()):
+        y = f - np.min(f[np.isfinite(f)])
+        style = {"color": COLOURS[k], "linestyle": styles[k % 4], "marker": MARKERS[k], "markevery": 25}
+        ax.plot(z, np.where(y < ceiling, y, np.nan), label=label, **style)
+    ax.set_ylim(-0.04 * ceiling, ceiling)
+
+
+def rug(ax: Axes, data: np.ndarray, samples: np.ndarray, ceiling: float) -> None:
+    """Histograms of data (filled) and samples (outline) along the lower edge, half of the height of the axes."""
+    low, high = min(data.min(), samples.min()), max(data.max(), samples.max())
+    bins = np.linspace(low, high, 31)
+    for values, style in (
+        (data, {"histtype": "stepfilled", "color": COLOURS[5], "alpha": 0.6, "label": "test digits"}),
+        (samples, {"histtype": "step", "color": "black", "label": "samples"}),
+    ):
+        counts, _ = np.histogram(values, bins)
+        scale = 0.5 * ceiling / counts.max()
+        ax.hist(values, bins, weights=np.full(len(values), scale), **style)
+
+
+def landau_panels(panels: Sequence[tuple], *, columns: int = 3, ceiling: float = 40.0) -> tuple[Figure, Axes]:
+    """f_1(u) at several epochs, with data and samples; each panel: title, z, curves, mu, data, samples."""
+    rows = -(-len(panels) // columns)
+    fig, ax = canvas(rows, columns, size=(3.8, 3.0), squeeze=False)
+    for panel, (title, z, curves, mu, data, samples) in zip(ax.flat, panels):
+        rug(panel, data, samples, ceiling)
+        landau_curves(panel, z, curves, ceiling=ceiling)
+        panel.axvline(0, color="magenta", linestyle="--", linewidth=1)
+        panel.plot(mu, 0, "v", color=COLOURS[4], markersize=9, markeredgecolor="black", label=r"$\mu_1$", zorder=9)
+        panel.set(title=title, xlabel="$u_1$", xlim=(z[0], z[-1]))
+    for panel in ax[:, 0]:
+        panel.set_ylabel("$f_1(u)$ above its minimum")
+    fig.legend(*ax[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=4, fontsize=10)
+    return fig, ax
+
+
+def order_parameters(rows: Sequence[tuple[str, np.ndarray, tuple]]) -> tuple[Figure, Axes]:
+    """z_1 and z_{M+1} against the epoch; after Figs. 7 and 8.
+
+    Each row: title, epochs (T,), and a pair of dicts for u and w, with "mu", "data" and "samples". Each of these is
+    (mean over replicas, its standard error, standard deviation of the states): error bars and ribbons.
+    """
+    fig, ax = canvas(len(rows), 2, size=(4.8, 2.7), sharex=True, squeeze=False)
+    looks = {"mu": (COLOURS[4], "o", "constraint minimum"), "data": (COLOURS[2], "s", "test digits")}
+    looks["samples"] = (COLOURS[3], "^", "samples")
+    for row, (title, epochs, variables) in zip(ax, rows):
+        for panel, name, series in zip(row, ("$z_1$", "$z_{M+1}$"), variables):
+            panel.axhline(0, color="magenta", linestyle="--", linewidth=1.2, label="saddle")
+            for key, (colour, marker, label) in looks.items():
+                mean, error, std = series[key]
+                if std is not None:
+                    panel.fill_between(epochs, mean - std, mean + std, color=colour, alpha=0.2, linewidth=0)
+                panel.errorbar(epochs, mean, yerr=error, color=colour, marker=marker, capsize=2, label=label)
+            panel.set_ylabel(name)
+            panel.set_title(title)
+            _epochs(panel, epochs[-1])
+    for panel in ax[:-1].flat:
+        panel.set_xlabel("")
+    fig.legend(*ax[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=4, fontsize=10)
+    return fig, ax
+
+
+def collapse(
+    points: Mapping[str, np.ndarray], s: np.ndarray, predicted: np.ndarray, critical: float
+) -> tuple[Figure, Axes]:
+    """Widths of u against lambda, (n, 2) per title, with the curve that is predicted below the critical coupling."""
+    fig, ax = canvas(size=(6.2, 3.6))
+    for k, (title, xy) in enumerate(points.items()):
+        ax.plot(*xy.T, color=COLOURS[k], marker=MARKERS[k], linestyle="none", markersize=6, label=title)
+    ax.plot(s, predicted, "-", color="black", marker="", label=r"$\sqrt{\kappa/(1-\lambda_1\kappa)}$")
+    ax.axvline(critical, color="0.4", linestyle="-.", linewidth=1)
+    ax.text(critical, 0.98, rf" $\lambda_c={critical:.2f}$", transform=ax.get_xaxis_transform(), va="top", fontsize=10)
+    ax.set(xlabel=r"$\lambda_1$", ylabel="width of $u_1$ in the samples", yscale="log", ylim=(0.4, 8))
+    ax.set_yticks([0.5, 1, 2, 4], ["0.5", "1", "2", "4"])
+    ax.minorticks_off()
+    ax.legend(fontsize=9, loc="upper left")
+    return fig, ax
