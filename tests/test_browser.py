@@ -14,6 +14,7 @@ import time
 import urllib.request
 from contextlib import contextmanager
 
+import nbformat
 import pytest
 from playwright.sync_api import sync_playwright
 
@@ -28,6 +29,12 @@ LAB_SETTINGS = {
     "docmanager-extension/plugin": {"autosave": False},
     "apputils-extension/notification": {"checkForUpdates": False, "fetchNews": "false"},
 }
+READY = """() => {
+  const kernel = window.jupyterapp?.shell.currentWidget?.sessionContext?.session?.kernel;
+  return kernel?.connectionStatus == "connected" && kernel.status == "idle";
+}"""
+RAN = """() => [...window.jupyterapp.shell.currentWidget.content.model.cells].every(
+  cell => cell.type != "code" || cell.executionCount)"""
 # outputs that are errors, in cells that do not announce one
 ERRORS = """() => [...window.jupyterapp.shell.currentWidget.content.model.cells].filter(
   cell => cell.type == "code" && !(cell.getMetadata("tags") || []).includes("raises-exception")
@@ -86,10 +93,6 @@ def server(*command, path="", **kwargs):
         process.wait(30)
 
 
-def pictures(page):
-    return page.locator(".jupyter-widgets img.widget-image, .jupyter-widgets.widget-image")
-
-
 def move_everything(page, boxes):
     """Each control of each explorer, by keyboard; the picture must change at least for one control per explorer."""
     for k in range(boxes.count()):
@@ -125,10 +128,14 @@ def new_source(page, image, before, seconds=5):
 
 @pytest.fixture(scope="module")
 def lab(browser, tmp_path_factory):
-    """JupyterLab on a copy of the notebooks."""
+    """JupyterLab on a copy of the notebooks without outputs."""
     folder = tmp_path_factory.mktemp("lab")
-    for path in series.NOTEBOOKS.glob("*.ipynb"):
-        shutil.copy(path, folder)
+    for name in series.names():
+        nb = series.read(name)
+        for cell in nb.cells:
+            if cell.cell_type == "code":
+                cell.outputs, cell.execution_count = [], None
+        nbformat.write(nb, folder / f"{name}.ipynb")
     for name, settings in LAB_SETTINGS.items():
         file = folder / "settings" / "@jupyterlab" / f"{name}.jupyterlab-settings"
         file.parent.mkdir(parents=True, exist_ok=True)
@@ -145,10 +152,11 @@ def test_notebook_in_jupyterlab(lab, page, name):
     """All cells run without error, and the keyboard moves the explorers."""
     page.set_default_timeout(600_000)
     page.goto(f"{lab}/lab/tree/{name}.ipynb?reset")
-    page.wait_for_selector(".jp-Notebook .jp-CodeCell")
-    page.wait_for_selector(".jp-Notebook-ExecutionIndicator[data-status='idle']")
+    page.wait_for_selector(".jp-Notebook .jp-CodeCell", state="attached")
+    page.wait_for_function(READY)
     page.evaluate("() => window.jupyterapp.commands.execute('notebook:run-all-cells')")
-    page.wait_for_selector(".jp-Notebook-ExecutionIndicator[data-status='idle']")
+    page.wait_for_function(RAN)
+    page.wait_for_function(READY)
     assert page.evaluate(ERRORS) == []
     boxes = page.locator(".jp-OutputArea-output .widget-vbox:has(> .widget-image)")
     shown = sum(statement.shows for statement in series.explorer_code(series.read(name)))

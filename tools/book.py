@@ -38,8 +38,8 @@ GRID = (8, 6)  # at most so many values of the first and the second control of a
 DISPLAYED = re.compile(r"[ \t]*\$\$((?:(?!\$\$).)*?\\tag\*?\{([^}]*)\}(?:(?!\$\$).)*?)\$\$", re.DOTALL)
 NOT_PROSE = r"```.*?```|\$\$.*?\$\$|\$[^$]*\$|`[^`]*`|\]\([^)]*\)|\\begin\{equation\*\}.*?\\end\{equation\*\}"
 MENTIONS = re.compile(NOT_PROSE + r"|(?P<mention>\bEqs?\.\s*(?:\([\w.']+\)(?:\s|,|and|or|to|-|–)*)+)", re.DOTALL)
-CORRECTION = re.compile(r"(?:^|\n\n)(?:[-*] )?\*\*Correction[:.]?\*\*:?\s*(.+?)(?=\n\n|\Z)", re.DOTALL)
-FIGURE = re.compile(r"\bFigs?\.\s*(\d)([a-f]?)(?:[-–]([a-f]))?")
+CORRECTION = re.compile(r"(\(?)\*\*Correction:\*\*\s*(\S.*?)(?=\(?\*\*Correction|\n\n|\Z)", re.DOTALL)
+FIGURE = re.compile(r"\bFig(?:s?\.|ures?)\s*((?:\d[a-f]?(?:[-–][a-f])?(?:,\s+|\s+and\s+)?)+)")
 
 
 # ---------------------------------------------------------------- what the notebooks contain
@@ -111,14 +111,14 @@ def paper_figures() -> dict[str, list[tuple[str, str, str, bytes, str]]]:
             if heading == "References":
                 continue
             for i, cell in enumerate(cells):
-                for number, first, last in FIGURE.findall(cell.source) if cell.cell_type == "markdown" else ():
+                named = FIGURE.findall(cell.source) if cell.cell_type == "markdown" else []
+                for number in re.findall(r"\d[a-f]?(?:[-–][a-f])?", " ".join(named)):
                     near = sorted(range(len(cells)), key=lambda j: (j < i, abs(j - i)))  # the next one, else one before
                     picture = next((p for j in near for p in pictures(cells[j])), None)
                     if picture:
-                        panel = f"Fig. {number}{first}{'-' + last if last else ''}"
                         entry = (name, heading, section_label(name, k), *picture)
-                        if entry not in found.setdefault(panel, []):
-                            found[panel].append(entry)
+                        if entry not in found.setdefault(f"Fig. {number}", []):
+                            found[f"Fig. {number}"].append(entry)
     return dict(sorted(found.items()))
 
 
@@ -131,13 +131,23 @@ def pictures(cell) -> list[tuple[bytes, str]]:
 
 
 def corrections() -> list[tuple[str, str, str, str]]:
-    """(notebook, heading, label, text) of each paragraph of a notebook that starts with **Correction:**."""
+    """(notebook, heading, label, text) of each correction of the paper."""
     found = []
     for name in series.names():
         for heading, k, cells in sections(series.read(name)):
             text = "\n\n".join(cell.source for cell in cells if cell.cell_type == "markdown")
-            for paragraph in CORRECTION.findall(text):
-                found.append((name, heading, section_label(name, k), " ".join(paragraph.split())))
+            found += [(name, heading, section_label(name, k), part) for part in correction_texts(text)]
+    return found
+
+
+def correction_texts(text: str) -> list[str]:
+    """What follows **Correction:** up to the end of the paragraph, or of the parenthesis that holds it."""
+    found = []
+    for bracket, part in CORRECTION.findall(text):
+        depth = itertools.accumulate((c == "(") - (c == ")") for c in part)
+        end = next((k for k, d in enumerate(depth) if d < 0), None) if bracket else None
+        part = " ".join(part[:end].split())
+        found.append(part[0].upper() + part[1:])
     return found
 
 

@@ -22,7 +22,7 @@ from markdown_it import MarkdownIt
 from mdit_py_plugins.dollarmath import dollarmath_plugin
 
 from tools import series
-from tools.book import CORRECTION, copy_mathjax, pictures, sections
+from tools.book import copy_mathjax, correction_texts, pictures, sections
 
 SLIDES = series.ROOT / "build" / "slides"
 NUMBERED = re.compile(r"\$\$((?:(?!\$\$).)*?\\tag\*?\{[^}]*\}(?:(?!\$\$).)*?)\$\$[ \t]*[,.;]?", re.DOTALL)
@@ -90,7 +90,8 @@ markdown = MarkdownIt("commonmark").enable("table").use(dollarmath_plugin, doubl
 
 def render(text: str) -> str:
     """Markdown to HTML; mathematics stays TeX, for MathJax."""
-    out = markdown.render(re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", text))
+    plain = re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", re.sub(r"!\[([^\]]*)\]\([^)]*\)", r"\1", text))
+    out = markdown.render(plain)
     out = re.sub(r'<(?:span|div) class="math inline">(.*?)</(?:span|div)>', r"\\(\1\\)", out, flags=re.DOTALL)
     return re.sub(r'<(?:span|div) class="math block">(.*?)</(?:span|div)>', r"\\[\1\\]", out, flags=re.DOTALL)
 
@@ -153,7 +154,7 @@ def section_slides(heading: str, cells) -> list[str]:
         if cell.cell_type == "markdown":
             text = re.sub(r"^#+ .*\n?", "", cell.source)
             found += equation_slides(heading, text)
-            alone = [part for part in CORRECTION.findall(text) if part[-1] in ".)"]  # others lead to an equation
+            alone = [part for part in correction_texts(text) if part[-1] != ","]  # others lead to an equation
             found += [slide(heading, render("**Correction:** " + part)) for part in alone]
         for picture, alt in pictures(cell):
             after = (c.source for c in cells[i + 1 :] if c.cell_type == "markdown")
