@@ -23,3 +23,13 @@ def one_thread():
     numba.set_num_threads(1)
     yield
     numba.set_num_threads(threads)
+
+
+@pytest.fixture(scope="session")
+def built_book():
+    """The folder of the book, built once (its frames are drawn again only if their sources changed)."""
+    pytest.importorskip("myst_nb", reason="the book needs pip install .[book]")
+    from tools import book
+
+    assert book.build() == 0, "Sphinx warns, see above"
+    return book.HTML

@@ -38,9 +38,8 @@ class Page(HTMLParser):
 
 
 @pytest.fixture(scope="module")
-def pages():
-    """The book, built anew (frames are drawn again only if their sources changed): path -> Page."""
-    assert book.build() == 0, "Sphinx warns, see above"
+def pages(built_book):
+    """The pages of the book: path -> Page."""
     return {path: Page(path) for path in book.HTML.rglob("*.html") if "mathjax" not in path.parts}
 
 

@@ -39,6 +39,13 @@ RAN = """() => [...window.jupyterapp.shell.currentWidget.content.model.cells].ev
 ERRORS = """() => [...window.jupyterapp.shell.currentWidget.content.model.cells].filter(
   cell => cell.type == "code" && !(cell.getMetadata("tags") || []).includes("raises-exception")
 ).flatMap(cell => cell.outputs.toJSON()).filter(out => out.output_type == "error").map(out => out.evalue)"""
+# slides whose content does not fit
+TOO_LARGE = """() => [...Array(Reveal.getTotalSlides()).keys()].filter(k => {
+  Reveal.slide(k);
+  const shown = [...Reveal.getCurrentSlide().children].filter(part => part.tagName != "ASIDE");
+  const wide = [...Reveal.getCurrentSlide().querySelectorAll("mjx-math")].some(part => part.scrollWidth > 1280);
+  return wide || Math.max(...shown.map(part => part.offsetTop + part.offsetHeight)) > 720;
+}).map(k => (Reveal.slide(k), Reveal.getCurrentSlide().innerText))"""
 
 
 @pytest.fixture(scope="module")
@@ -178,3 +185,54 @@ def test_page_of_explorers(browser, page):
         page.wait_for_function(f"() => document.querySelectorAll('.widget-image').length >= {count}")
         assert boxes.count() == count
         move_everything(page, boxes)
+
+
+# ------------------------------------------------------------------------------------------------------- the book
+
+
+@pytest.mark.parametrize("name", WITH_EXPLORERS)
+def test_frames_slide_without_a_kernel(built_book, page, name):
+    """From the file, with the keyboard; and no other host is asked, no formula fails."""
+    page.goto((built_book / "notebooks" / f"{name}.html").as_uri())
+    page.wait_for_function("() => window.MathJax?.startup?.promise && document.querySelector('mjx-container')")
+    page.evaluate("() => MathJax.startup.promise")
+    assert page.locator("mjx-merror").count() == 0
+    for box in page.locator(".frames").all():
+        for slider in box.locator("input").all():
+            before = box.locator("img").get_attribute("src"), box.locator("img").get_attribute("alt")
+            slider.focus()
+            page.keyboard.press("Home")
+            page.keyboard.press("ArrowRight")
+            page.keyboard.press("ArrowRight")
+            after = box.locator("img").get_attribute("src"), box.locator("img").get_attribute("alt")
+            assert (after != before) == (slider.evaluate("s => s.value != s.getAttribute('value')"))
+            assert after[1].startswith("Picture of the explorer at ")
+            assert box.locator("img").evaluate("async i => { await i.decode(); return i.naturalWidth; }") > 100
+    assert page.trouble == []
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_book_on_a_phone(built_book, browser, scheme):
+    """No page is wider than a small screen, and colours follow the system."""
+    context = browser.new_context(viewport={"width": 390, "height": 844}, color_scheme=scheme)
+    phone = context.new_page()
+    for path in sorted(built_book.glob("*.html")) + sorted((built_book / "notebooks").glob("*.html")):
+        if path.stem in ("genindex", "py-modindex", "search"):
+            continue
+        phone.goto(path.as_uri())
+        phone.evaluate("() => window.MathJax?.startup?.promise")
+        assert phone.evaluate("() => document.documentElement.scrollWidth") <= 390, path.name
+        paper = phone.evaluate("() => getComputedStyle(document.body).backgroundColor")
+        assert all((int(c) > 128) == (scheme == "light") for c in re.findall(r"\d+", paper)[:3])
+    context.close()
+
+
+def test_slides_show_their_formulas(browser, page, tmp_path):
+    slides = pytest.importorskip("tools.slides", reason="the slides need pip install .[book]")
+    assert slides.main([]) == 0
+    for name in series.names():
+        page.goto((slides.SLIDES / f"{name}.html").as_uri())
+        page.wait_for_function("() => window.Reveal?.isReady()")
+        assert page.locator("mjx-merror").count() == 0
+        assert page.evaluate(TOO_LARGE) == []
+    assert page.trouble == []

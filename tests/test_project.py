@@ -84,7 +84,7 @@ def test_ci_calls_the_test_command_of_the_readme():
     assert re.search(r"^export RBMKIT_BROWSER=", script.read_text("utf-8"), re.MULTILINE)  # no test is skipped there
 
 
-@pytest.mark.parametrize("command", ["notebooks", "lab", "explore", "book", "slides", "student", "test", "sync", "measure"])
+@pytest.mark.parametrize("command", "notebooks lab explore book slides student test sync measure".split())
 def test_commands_are_in_the_readme_and_the_help(command):
     assert f"run.py {command}" in README
     assert f"run.py {command}" in run.__doc__

@@ -49,11 +49,16 @@ PAGE = """<!doctype html>
 <script src="reveal/dist/reveal.js"></script>
 <script src="reveal/plugin/notes/notes.js"></script>
 <script>
-// an equation wider than the slide gets smaller
-const fit = ({{ currentSlide }}) => currentSlide.querySelectorAll("mjx-container[display]").forEach((box) => {{
-  const room = currentSlide.clientWidth, need = box.querySelector("mjx-math").scrollWidth + 8;
-  if (need > room) box.style.setProperty("font-size", 108 * room / need + "%", "important");
-}});
+// what is wider or taller than the slide gets smaller
+const fit = ({{ currentSlide }}) => {{
+  for (const box of currentSlide.querySelectorAll("mjx-container[display]")) {{
+    const need = box.querySelector("mjx-math").scrollWidth + 90;
+    if (need > 1228) box.style.setProperty("font-size", 108 * 1228 / need + "%", "important");
+  }}
+  const shown = [...currentSlide.children].filter((part) => part.tagName != "ASIDE");
+  const need = Math.max(...shown.map((part) => part.offsetTop + part.offsetHeight));
+  if (need > 700) currentSlide.style.fontSize = 700 / need + "em";
+}};
 Reveal.on("ready", fit);
 Reveal.on("slidechanged", fit);
 MathJax.startup.promise.then(() => Reveal.initialize({{
@@ -115,17 +120,19 @@ def slide(heading: str, body: str, notes: str = "", small: bool = False) -> str:
 
 
 def equation_slides(heading: str, text: str) -> list[str]:
-    """Up to three numbered equations per slide, each below the end of the sentence that leads to it."""
-    found, end = [], 0
+    """The numbered equations, each below the end of the sentence that leads to it; as many on a slide as have room."""
+    groups, room, end = [], 0.0, 0
     for match in NUMBERED.finditer(text):
         blocks = re.split(r"(\$\$.*?\$\$)", text[end : match.start()].strip(), flags=re.DOTALL)
         lead = sentences(blocks[-1].split("\n\n")[-1])[-1]
         if len(blocks) > 2 and lead[:1].islower():  # the sentence began before an equation without a number
             lead = f"{sentences(blocks[-3].split(chr(10) * 2)[-1])[-1]}\n{blocks[-2]}\n{lead}"
-        found.append(f'<div class="lead">{render(lead)}</div>\n\\[{html.escape(match[1].strip())}\\]')
-        end = match.end()
-    groups = [found[k : k + 3] for k in range(0, len(found), 3)]
-    return [slide(heading, "\n".join(group), text if k == 0 else "") for k, group in enumerate(groups)]
+        need = 1 + lead.count("$$") / 2 + len(re.sub(r"\$.*?\$", "xxxxx", lead)) / 300 + match[1].count("matrix") / 8
+        if need > room:
+            groups, room = [*groups, ""], 3.2
+        groups[-1] += f'<div class="lead">{render(lead)}</div>\n\\[{html.escape(match[1].strip())}\\]\n'
+        room, end = room - need, match.end()
+    return [slide(heading, group, text if k == 0 else "") for k, group in enumerate(groups)]
 
 
 def takeaway(text: str) -> str:
