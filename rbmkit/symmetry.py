@@ -508,7 +508,9 @@ def local_minima(f: Callable[[np.ndarray], np.ndarray], low: float, high: float,
     k = 1 + np.flatnonzero((y[1:-1] < y[:-2]) & (y[1:-1] <= y[2:]))
     k = k[np.argsort(y[k])]
     left, right = y[k - 1] - y[k], y[k + 1] - y[k]
-    step = np.where(np.isfinite(left + right), (left - right) / (2 * (left + right)), 0.0)
+    finite = np.isfinite(left + right)
+    step = np.zeros(len(k))
+    step[finite] = (left - right)[finite] / (2 * (left + right)[finite])
     return z[k] + step * (z[1] - z[0])
 
 
@@ -561,16 +563,13 @@ def _means(modes: Modes, means: tuple[np.ndarray, np.ndarray] | None) -> tuple[n
 def _tilted_density(c: np.ndarray, m: np.ndarray, x: np.ndarray) -> np.ndarray:
     """ln of the saddle-point density of sum_j c_j s_j at x, s_j independent in {0, 1} with means m_j."""
     field = logit(np.clip(m, 1e-15, 1 - 1e-15))
-    low, high = np.minimum(c, 0).sum(), np.maximum(c, 0).sum()
-    inside = (x > low) & (x < high)
-    s = np.zeros(inside.sum())
-    for _ in range(60):
+    tilts = np.sinh(np.linspace(-7, 7, 201)) / (20 * np.sqrt(np.mean(c**2)))  # up to where nearly all units are frozen
+    grid = expit(np.outer(tilts, c) + field) @ c
+    inside = (x > grid[0]) & (x < grid[-1])
+    s = np.interp(x[inside], grid, tilts)
+    for _ in range(8):
         q = expit(np.outer(s, c) + field)
-        step = (x[inside] - q @ c) / ((q * (1 - q)) @ c**2)
-        s = s + np.clip(step, -2, 2)
-        if np.all(np.abs(step) < 1e-10 * (1 + np.abs(s))):
-            break
-    q = expit(np.outer(s, c) + field)
+        s = s + (x[inside] - q @ c) / ((q * (1 - q)) @ c**2)
     K = (np.logaddexp(0, np.outer(s, c) + field) - np.logaddexp(0, field)).sum(axis=1)
     result = np.full(x.shape, -np.inf)
     result[inside] = K - s * x[inside] - np.log(2 * np.pi * (q * (1 - q)) @ c**2) / 2
