@@ -39,12 +39,10 @@ RAN = """() => [...window.jupyterapp.shell.currentWidget.content.model.cells].ev
 ERRORS = """() => [...window.jupyterapp.shell.currentWidget.content.model.cells].filter(
   cell => cell.type == "code" && !(cell.getMetadata("tags") || []).includes("raises-exception")
 ).flatMap(cell => cell.outputs.toJSON()).filter(out => out.output_type == "error").map(out => out.evalue)"""
-# slides whose content does not fit
+# slides whose content does not fit, after the page has made it smaller
 TOO_LARGE = """() => [...Array(Reveal.getTotalSlides()).keys()].filter(k => {
   Reveal.slide(k);
-  const shown = [...Reveal.getCurrentSlide().children].filter(part => part.tagName != "ASIDE");
-  const wide = [...Reveal.getCurrentSlide().querySelectorAll("mjx-math")].some(part => part.scrollWidth > 1280);
-  return wide || Math.max(...shown.map(part => part.offsetTop + part.offsetHeight)) > 720;
+  return right(Reveal.getCurrentSlide()) > 1282 || bottom(Reveal.getCurrentSlide()) > 720;
 }).map(k => (Reveal.slide(k), Reveal.getCurrentSlide().innerText))"""
 
 

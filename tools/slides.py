@@ -50,15 +50,18 @@ PAGE = """<!doctype html>
 <script src="reveal/plugin/notes/notes.js"></script>
 <script>
 // what is wider or taller than the slide gets smaller
+const size = (part) => parseFloat(getComputedStyle(part).fontSize);
+const right = (box) => Math.max(
+  ...[...box.querySelectorAll("mjx-math *")].map((part) => part.getBoundingClientRect().right));
 const fit = ({{ currentSlide }}) => {{
-  for (const box of currentSlide.querySelectorAll("mjx-container[display]")) {{
-    const need = box.querySelector("mjx-math").scrollWidth + 90;
-    if (need > 1228) box.style.setProperty("font-size", 108 * 1228 / need + "%", "important");
-  }}
-  const shown = [...currentSlide.children].filter((part) => part.tagName != "ASIDE");
-  const need = Math.max(...shown.map((part) => part.offsetTop + part.offsetHeight));
-  if (need > 700) currentSlide.style.fontSize = 700 / need + "em";
+  for (const box of currentSlide.querySelectorAll("mjx-container[display]"))
+    for (let k = 0; k < 15 && right(box) > currentSlide.getBoundingClientRect().right + 2; k++)
+      box.style.setProperty("font-size", 0.95 * size(box) + "px", "important");
+  for (let k = 0; k < 15 && bottom(currentSlide) > 704; k++)
+    currentSlide.style.fontSize = 0.96 * size(currentSlide) + "px";
 }};
+const bottom = (slide) => Math.max(
+  ...[...slide.children].filter((part) => part.tagName != "ASIDE").map((part) => part.offsetTop + part.offsetHeight));
 Reveal.on("ready", fit);
 Reveal.on("slidechanged", fit);
 MathJax.startup.promise.then(() => Reveal.initialize({{
@@ -129,7 +132,7 @@ def equation_slides(heading: str, text: str) -> list[str]:
             lead = f"{sentences(blocks[-3].split(chr(10) * 2)[-1])[-1]}\n{blocks[-2]}\n{lead}"
         need = 1 + lead.count("$$") / 2 + len(re.sub(r"\$.*?\$", "xxxxx", lead)) / 300 + match[1].count("matrix") / 8
         if need > room:
-            groups, room = [*groups, ""], 3.2
+            groups, room = [*groups, ""], 3.7
         groups[-1] += f'<div class="lead">{render(lead)}</div>\n\\[{html.escape(match[1].strip())}\\]\n'
         room, end = room - need, match.end()
     return [slide(heading, group, text if k == 0 else "") for k, group in enumerate(groups)]
