@@ -169,7 +169,7 @@ def enumeration_section(rbm: RBM, rounds: int, gates: Gates, long: bool) -> None
 
 
 def shapes_section(rbm: RBM, data: np.ndarray, v: np.ndarray, rounds: int, gates: Gates) -> None:
-    """Where the tables might lose: other sizes, dense states, other temperatures; beside sgemm plus a fused pass."""
+    """Where the sums might lose: other sizes, dense states, other temperatures; beside sgemm plus a fused pass."""
     many = np.tile(v, (10, 1))
     wide = quick_model(data[:30_000], 3000, steps=1, epochs=1)
     cases = {

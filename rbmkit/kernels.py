@@ -2,16 +2,20 @@
 
 WHY NO MATRIX PRODUCT. The states are 0 and 1, so the field v W of a hidden unit is a sum of rows of W, not a product.
 Take the units of a layer in groups of four. A group has 16 states, and each of them adds one fixed vector to the
-fields of the other layer. All these vectors stand in a *table*, made once per set of weights:
+fields of the other layer:
 
-    table[block, 16 g + p, c] = sum of W[4 g + k, 128 block + c] over the bits k that are set in p = 0 .. 15.
+    sums[16 g + p] = sum of W[4 g + k] over the bits k that are set in p = 0 .. 15.
 
-A field is then the sum of one table row per group: a quarter of the additions of a dense product and no
-multiplications. Groups in state 0 are left out; on handwritten digits that is three visible groups in four. The
-columns come in blocks of 128 floats, eight vector registers of 16, so that the partial sums stay in registers while
-rows are added (`_add_rows`, the one function written in LLVM vectors; they compile for any processor, to whatever
-registers it has); a last block that is at most half full is added in strips of one register. The rows of a chain are
-taken sixteen at a time, for all chains of a chunk in turn, so that they are read from a near cache.
+A field is then the sum of one of these vectors per group: a quarter of the additions of a dense product and no
+multiplications. Groups in state 0 are left out; on handwritten digits that is three visible groups in four.
+
+The sums are made where they are used and never stored: they would take four times the memory of W in each direction,
+and reading them back takes longer than making them. The columns of W come in blocks of 128, eight vector registers of
+16 floats, so that the partial fields stay in registers while rows are added (`_add_rows`, the one function written in
+LLVM vectors; they compile for any processor, to whatever registers it has); a last block that is at most half full is
+added in strips of one register. For each block, a *tile* of 16 to 64 groups has its sums made (128 to 512 kB, in the
+second-level cache) and added for all chains of a chunk, then the next tile: 16 groups for dense states, more for sparse
+ones, so that a chain adds about 16 rows before it is the next chain's turn.
 
 ONE PARALLEL REGION PER CALL. A task owns a chunk of chains for all steps and all temperatures; there are no barriers
 inside. Threaded BLAS calls between parallel regions would make two thread pools spin against each other (a step then
@@ -48,7 +52,8 @@ GROUP = 4  # units per group (`_pack` and `_store` are written for four)
 SUMS = 1 << GROUP  # states of a group
 BLOCK = 128  # columns per block of a table
 LANES = 16  # floats per vector
-TILE = 16  # table rows added for one chain before it is the next chain's turn
+TILE = 16  # rows added for one chain, on average, before it is the next chain's turn
+LARGEST_TILE = 64  # groups whose sums are made at once
 WEIGHED = 64  # units whose ratios are multiplied before a logarithm is taken: each is in [1/2, 2], the product finite
 LOW = 64  # states of the low bits in the enumeration
 
@@ -62,7 +67,7 @@ parallel = njit(parallel=True, **_OPTIONS)
 f32, u32, u64 = np.float32, np.uint32, np.uint64
 
 
-# ---- tables and fields -----------------------------------------------------------------------------------------------
+# ---- sums and fields -------------------------------------------------------------------------------------------------
 def blocks_of(n):
     """Number of blocks of columns that hold n units."""
     return -(-n // BLOCK)
@@ -75,9 +80,11 @@ def new_rows(blocks, rows):
     return raw[skip : skip + blocks * rows * BLOCK].reshape(blocks, rows, BLOCK)
 
 
-def new_table(n_in, n_out):
-    """Uninitialised table for the fields of n_out units driven by n_in units."""
-    return new_rows(blocks_of(n_out), -(-n_in // GROUP) * SUMS)
+def new_columns(n_in, n_out):
+    """Room for the weights of n_out units driven by n_in units, in blocks: zeros (blocks, 4 groups, BLOCK)."""
+    out = new_rows(blocks_of(n_out), -(-n_in // GROUP) * GROUP)
+    out[:] = 0
+    return out
 
 
 def padded(values):
@@ -87,44 +94,41 @@ def padded(values):
     return out
 
 
+@parallel
+def arrange(W, columns_h, columns_v):
+    """Copy W (N, M) float32 to columns_h, for the fields of h driven by v, and to columns_v, for those of v."""
+    N, M = W.shape
+    in_h = columns_h.shape[0]
+    for block in prange(in_h + columns_v.shape[0]):
+        if block < in_h:
+            first = block * BLOCK
+            for i in range(N):
+                for j in range(min(BLOCK, M - first)):
+                    columns_h[block, i, j] = W[i, first + j]
+        else:
+            first = (block - in_h) * BLOCK
+            for corner in range(0, M, LANES):  # transposed in strips that stay in the cache
+                for i in range(min(BLOCK, N - first)):
+                    for j in range(corner, min(corner + LANES, M)):
+                        columns_v[block - in_h, j, i] = W[first + i, j]
+
+
 @jit
-def _fill_block(columns, table):
-    """Sums over the subsets of each four rows of columns (4 groups, BLOCK) to table (16 groups, BLOCK)."""
-    for g in range(table.shape[0] // SUMS):
-        rows = table[g * SUMS : (g + 1) * SUMS]
-        for j in range(BLOCK):
-            rows[0, j] = f32(0)
+def _fill_sums(columns, block, first, last, width, sums):
+    """The sums over all subsets of each group of four rows of columns[block], groups `first` to `last`."""
+    for g in range(last - first):
+        i, row = GROUP * (first + g), g * SUMS
+        for j in range(width):
+            sums[row, j] = f32(0)
         for bit in range(GROUP):
             half = 1 << bit
             for p in range(half):
-                for j in range(BLOCK):
-                    rows[half + p, j] = rows[p, j] + columns[g * GROUP + bit, j]
-
-
-@parallel
-def fill_tables(W, table_h, table_v):
-    """From W (N, M) float32, table_h for the fields of h driven by v, and table_v for those of v driven by h."""
-    N, M = W.shape
-    in_h = table_h.shape[0]
-    for block in prange(in_h + table_v.shape[0]):
-        if block < in_h:
-            first = block * BLOCK
-            columns = np.zeros((table_h.shape[1] // GROUP, BLOCK), np.float32)
-            for i in range(N):
-                for j in range(min(BLOCK, M - first)):
-                    columns[i, j] = W[i, first + j]
-            _fill_block(columns, table_h[block])
-        else:
-            first = (block - in_h) * BLOCK
-            columns = np.zeros((table_v.shape[1] // GROUP, BLOCK), np.float32)
-            for j in range(min(BLOCK, N - first)):
-                for i in range(M):
-                    columns[i, j] = W[first + j, i]
-            _fill_block(columns, table_v[block - in_h])
+                for j in range(width):
+                    sums[row + half + p, j] = sums[row + p, j] + columns[block, i + bit, j]
 
 
 def _adder(width):
-    """A function that adds `width` columns of table rows to sums in registers."""
+    """A function that adds `width` columns of rows of a table to an accumulator, in registers."""
 
     @intrinsic
     def add_rows(typingctx, table, start, rows, at, count, acc, to):
@@ -162,16 +166,17 @@ _add_rows, _add_strip = _adder(BLOCK), _adder(LANES)
 
 @jit
 def _new_accumulators(n):
-    """Uninitialised (n, BLOCK) float32 that starts at a cache line."""
+    """Uninitialised (n, BLOCK) float32 that starts at a cache line (`new_rows` for compiled code)."""
     raw = np.empty(n * BLOCK + LANES, np.float32)
     skip = (-raw.ctypes.data % 64) // 4
     return raw[skip : skip + n * BLOCK].reshape(n, BLOCK)
 
 
 @jit
-def _new_rows(n, groups):
-    """Uninitialised row lists of n chains: (slices of TILE, n, TILE), so that a slice of all chains is contiguous."""
-    return np.empty((groups // TILE + 1, n, TILE), np.uint32)
+def _work(n, groups):
+    """Work space of n chains for layers of at most so many groups: row lists, their lengths, sums, fields."""
+    rows, counts = np.empty(n * (groups + LARGEST_TILE), np.uint16), np.empty((groups // TILE + 1, n), np.int64)
+    return rows, counts, _new_accumulators(LARGEST_TILE * SUMS), _new_accumulators(n)
 
 
 @jit
@@ -200,17 +205,25 @@ def _unpack(packed, v, first):
 
 
 @jit
-def _list_rows(packed, groups, rows, counts):
-    """Table rows of the groups that are not all zero, for each chain; returns the length of the longest list."""
-    longest = 0
-    for c in range(counts.size):
-        n = 0
+def _tile(packed, groups):
+    """Number of groups in a tile, a multiple of TILE, such that about TILE of them are not all zero."""
+    some = 0
+    for c in range(packed.shape[0]):
         for g in range(groups):
-            rows[n // TILE, c, n % TILE] = u32(g * SUMS + packed[c, g])
-            n += packed[c, g] != 0
-        counts[c] = n
-        longest = max(longest, n)
-    return longest
+            some += packed[c, g] != 0
+    return min(LARGEST_TILE, TILE * max(1, round(packed.shape[0] * groups / max(some, 1))))
+
+
+@jit
+def _list_rows(packed, groups, tile, rows, counts):
+    """Rows of the sums for the groups that are not all zero, in lists of one tile and chain: rows (tiles, n, tile)."""
+    for c in range(packed.shape[0]):
+        for first in range(0, groups, tile):
+            k = 0
+            for g in range(first, min(first + tile, groups)):
+                rows[first // tile, c, k] = (g - first) * SUMS + packed[c, g]
+                k += packed[c, g] != 0
+            counts[first // tile, c] = k
 
 
 @jit
@@ -220,21 +233,32 @@ def _width(block, groups):
 
 
 @jit
-def _fields(table, block, width, rows, counts, longest, bias, acc):
+def _fields(columns, block, width, groups, rows, counts, bias, sums, acc):
     """acc[c] = bias + fields of the first `width` units of `block`, for every chain c of the chunk."""
-    start = block * table.shape[1] * BLOCK
-    n = counts.size
+    n, tile = rows.shape[1], rows.shape[2]
     for c in range(n):
         for j in range(BLOCK):
             acc[c, j] = bias[block, j]
-    for k in range(0, longest, TILE):
+    for t in range(rows.shape[0]):
+        _fill_sums(columns, block, t * tile, min((t + 1) * tile, groups), width, sums)
         for c in range(n):
-            count, at = min(TILE, counts[c] - k), (k // TILE * n + c) * TILE
-            if count > 0 and width > BLOCK // 2:
-                _add_rows(table, start, rows, at, count, acc, c * BLOCK)
-            elif count > 0:
+            at = (t * n + c) * tile
+            if width > BLOCK // 2:
+                _add_rows(sums, 0, rows, at, counts[t, c], acc, c * BLOCK)
+            else:
                 for q in range(0, width, LANES):
-                    _add_strip(table, start + q, rows, at, count, acc, c * BLOCK + q)
+                    _add_strip(sums, q, rows, at, counts[t, c], acc, c * BLOCK + q)
+
+
+@jit
+def _lists(packed, groups, work):
+    """Row lists of all chains, in tiles that suit the density of the states."""
+    rows, counts, _, _ = work
+    tile = _tile(packed, groups)
+    tiles, n = -(-groups // tile), packed.shape[0]
+    lists = rows[: tiles * n * tile].reshape((tiles, n, tile))
+    _list_rows(packed, groups, tile, lists, counts)
+    return lists
 
 
 # ---- random numbers --------------------------------------------------------------------------------------------------
@@ -327,17 +351,15 @@ def _store(words, packed, c, block):
 
 
 @jit
-def _half_step(
-    table, bias, base, beta, seed, step, layer, first, given, groups, drawn, groups_drawn, rows, counts, acc
-):
+def _half_step(columns, bias, base, beta, seed, step, layer, first, given, groups, drawn, groups_drawn, work):
     """Draw a layer, with probabilities sigma(base + beta (bias + field)), for the chains of a chunk."""
-    longest = _list_rows(given, groups, rows, counts)
-    bits, keys = np.zeros(BLOCK, np.uint8), _stream_keys(seed, step, layer, first, counts.size)
+    rows, (_, counts, sums, acc) = _lists(given, groups, work), work
+    bits, keys = np.zeros(BLOCK, np.uint8), _stream_keys(seed, step, layer, first, given.shape[0])
     words = bits.view(np.uint32)
-    for block in range(table.shape[0]):
+    for block in range(columns.shape[0]):
         width = _width(block, groups_drawn)
-        _fields(table, block, width, rows, counts, longest, bias, acc)
-        for c in range(counts.size):
+        _fields(columns, block, width, groups, rows, counts, bias, sums, acc)
+        for c in range(given.shape[0]):
             key = keys[c]
             word = _first_word(key, block)
             for j in range(width):
@@ -347,37 +369,32 @@ def _half_step(
 
 
 @jit
-def _gibbs_chunk(table_h, b, table_v, a, v, h, first, last, steps, beta, seed, step0):
-    n, groups_v, groups_h = last - first, table_h.shape[1] // SUMS, table_v.shape[1] // SUMS
-    packed_v = np.zeros((n, table_v.shape[0] * (BLOCK // GROUP)), np.uint8)
-    packed_h = np.zeros((n, table_h.shape[0] * (BLOCK // GROUP)), np.uint8)
-    rows, counts = _new_rows(n, max(groups_v, groups_h)), np.empty(n, np.int64)
-    acc = _new_accumulators(n)
+def _gibbs_chunk(columns_h, b, columns_v, a, v, h, first, last, steps, beta, seed, step0):
+    n, groups_v, groups_h = last - first, columns_h.shape[1] // GROUP, columns_v.shape[1] // GROUP
+    packed_v = np.zeros((n, columns_v.shape[0] * (BLOCK // GROUP)), np.uint8)
+    packed_h = np.zeros((n, columns_h.shape[0] * (BLOCK // GROUP)), np.uint8)
+    work = _work(n, max(groups_v, groups_h))
     none_h, none_v = np.zeros_like(b), np.zeros_like(a)
     _pack(v, first, packed_v[:, :groups_v])
     for s in range(step0, step0 + steps):
-        _half_step(
-            table_h, b, none_h, beta, seed, s, 0, first, packed_v, groups_v, packed_h, groups_h, rows, counts, acc
-        )
-        _half_step(
-            table_v, a, none_v, beta, seed, s, 1, first, packed_h, groups_h, packed_v, groups_v, rows, counts, acc
-        )
+        _half_step(columns_h, b, none_h, beta, seed, s, 0, first, packed_v, groups_v, packed_h, groups_h, work)
+        _half_step(columns_v, a, none_v, beta, seed, s, 1, first, packed_h, groups_h, packed_v, groups_v, work)
     _unpack(packed_v, v, first)
     _unpack(packed_h, h, first)
 
 
 @parallel
-def gibbs(table_h, b, table_v, a, v, h, steps, beta, seed, step0, chunk):
+def gibbs(columns_h, b, columns_v, a, v, h, steps, beta, seed, step0, chunk):
     """`steps` block Gibbs steps v -> h -> v in place, on v (n, N) and h (n, M) uint8; a, b padded."""
     for t in prange((v.shape[0] + chunk - 1) // chunk):
         last = min(v.shape[0], (t + 1) * chunk)
-        _gibbs_chunk(table_h, b, table_v, a, v, h, t * chunk, last, steps, beta, seed, step0)
+        _gibbs_chunk(columns_h, b, columns_v, a, v, h, t * chunk, last, steps, beta, seed, step0)
 
 
 # ---- annealing -------------------------------------------------------------------------------------------------------
 @jit
 def _bias_sums(da, groups):
-    """da.v in the same groups of four as the tables: (groups * 16,)."""
+    """da.v in the same groups of four as the sums: (groups * 16,)."""
     sums = np.zeros(groups * SUMS)
     for g in range(groups):
         for p in range(SUMS):
@@ -402,26 +419,26 @@ def _log_weight(acc, c, width, old, new, ratios):
 
 
 @jit
-def _anneal_chunk(table_h, b, table_v, da, a0, v, first, last, betas, seed, step0, log_w):
-    n, groups_v, groups_h = last - first, table_h.shape[1] // SUMS, table_v.shape[1] // SUMS
-    packed_v = np.zeros((n, table_v.shape[0] * (BLOCK // GROUP)), np.uint8)
-    packed_h = np.zeros((n, table_h.shape[0] * (BLOCK // GROUP)), np.uint8)
-    rows, counts = _new_rows(n, max(groups_v, groups_h)), np.empty(n, np.int64)
-    acc, bits = _new_accumulators(n), np.zeros(BLOCK, np.uint8)
-    words, ratios = bits.view(np.uint32), np.empty(BLOCK, np.float32)
-    bias_sums = _bias_sums(da, groups_v)
+def _anneal_chunk(columns_h, b, columns_v, da, a0, v, first, last, betas, seed, step0, log_w):
+    n, groups_v, groups_h = last - first, columns_h.shape[1] // GROUP, columns_v.shape[1] // GROUP
+    packed_v = np.zeros((n, columns_v.shape[0] * (BLOCK // GROUP)), np.uint8)
+    packed_h = np.zeros((n, columns_h.shape[0] * (BLOCK // GROUP)), np.uint8)
+    work = _work(n, max(groups_v, groups_h))
+    _, counts, sums, acc = work
+    bits, ratios = np.zeros(BLOCK, np.uint8), np.empty(BLOCK, np.float32)
+    words, bias_sums = bits.view(np.uint32), _bias_sums(da, groups_v)
     _pack(v, first, packed_v[:, :groups_v])
     for s in range(betas.size - 1):
         old, new = f32(betas[s]), f32(betas[s + 1])
-        longest = _list_rows(packed_v, groups_v, rows, counts)
+        rows = _lists(packed_v, groups_v, work)
         for c in range(n):
             bias_energy = 0.0
-            for k in range(counts[c]):
-                bias_energy += bias_sums[rows[k // TILE, c, k % TILE]]
+            for g in range(groups_v):
+                bias_energy += bias_sums[g * SUMS + packed_v[c, g]]
             log_w[first + c] += (betas[s + 1] - betas[s]) * bias_energy
-        for block in range(table_h.shape[0]):
+        for block in range(columns_h.shape[0]):
             width = _width(block, groups_h)
-            _fields(table_h, block, width, rows, counts, longest, b, acc)
+            _fields(columns_h, block, width, groups_v, rows, counts, b, sums, acc)
             for c in range(n):
                 key = stream_key(seed, step0 + s, 0, first + c)
                 word = _first_word(key, block)
@@ -433,13 +450,13 @@ def _anneal_chunk(table_h, b, table_v, da, a0, v, first, last, betas, seed, step
                 _store(words, packed_h, c, block)
                 log_w[first + c] += _log_weight(acc, c, width, old, new, ratios)
         _half_step(
-            table_v, da, a0, new, seed, step0 + s, 1, first, packed_h, groups_h, packed_v, groups_v, rows, counts, acc
+            columns_v, da, a0, new, seed, step0 + s, 1, first, packed_h, groups_h, packed_v, groups_v, work
         )
     _unpack(packed_v, v, first)
 
 
 @parallel
-def anneal(table_h, b, table_v, da, a0, v, betas, seed, step0, chunk, log_w):
+def anneal(columns_h, b, columns_v, da, a0, v, betas, seed, step0, chunk, log_w):
     """Weigh, then move v (n, N) through p*_beta(v) = exp((a0 + beta da).v) prod_j (1 + exp(beta (b + v W)_j)).
 
     For each pair of neighbours old, new in `betas`: log_w += ln p*_new(v) - ln p*_old(v), then one block Gibbs step at
@@ -448,20 +465,20 @@ def anneal(table_h, b, table_v, da, a0, v, betas, seed, step0, chunk, log_w):
     """
     for t in prange((v.shape[0] + chunk - 1) // chunk):
         last = min(v.shape[0], (t + 1) * chunk)
-        _anneal_chunk(table_h, b, table_v, da, a0, v, t * chunk, last, betas, seed, step0, log_w)
+        _anneal_chunk(columns_h, b, columns_v, da, a0, v, t * chunk, last, betas, seed, step0, log_w)
 
 
 # ---- training --------------------------------------------------------------------------------------------------------
 @jit
-def _hidden_means_chunk(table_h, b, v, first, last, means):
-    n, groups = last - first, table_h.shape[1] // SUMS
+def _hidden_means_chunk(columns_h, b, v, first, last, means):
+    n, groups = last - first, columns_h.shape[1] // GROUP
     packed = np.empty((n, groups), np.uint8)
-    rows, counts = _new_rows(n, groups), np.empty(n, np.int64)
-    acc = _new_accumulators(n)
+    work = _work(n, groups)
+    _, counts, sums, acc = work
     _pack(v, first, packed)
-    longest = _list_rows(packed, groups, rows, counts)
-    for block in range(table_h.shape[0]):
-        _fields(table_h, block, BLOCK, rows, counts, longest, b, acc)
+    rows = _lists(packed, groups, work)
+    for block in range(columns_h.shape[0]):
+        _fields(columns_h, block, BLOCK, groups, rows, counts, b, sums, acc)
         for c in range(n):
             for j in range(BLOCK):
                 e = exp_negative(-abs(acc[c, j]))
@@ -469,7 +486,7 @@ def _hidden_means_chunk(table_h, b, v, first, last, means):
 
 
 @parallel
-def run_phases(table_h, b, table_v, a, data, means_d, v, h, means_m, from_hidden, steps, seed, step0, tasks):
+def run_phases(columns_h, b, columns_v, a, data, means_d, v, h, means_m, from_hidden, steps, seed, step0, tasks):
     """What an update samples: `steps` block Gibbs steps of the chains v, h in place, hidden means of data and chains.
 
     The chains start from h if `from_hidden`, else from v. A task takes its share of chains and of data: one region.
@@ -478,29 +495,30 @@ def run_phases(table_h, b, table_v, a, data, means_d, v, h, means_m, from_hidden
     for t in prange(tasks):
         first, last = t * n // tasks, (t + 1) * n // tasks
         if from_hidden:
-            _gibbs_chunk(table_v, a, table_h, b, h, v, first, last, steps, f32(1), seed, step0)
+            _gibbs_chunk(columns_v, a, columns_h, b, h, v, first, last, steps, f32(1), seed, step0)
         else:
-            _gibbs_chunk(table_h, b, table_v, a, v, h, first, last, steps, f32(1), seed, step0)
-        _hidden_means_chunk(table_h, b, v, first, last, means_m)
-        _hidden_means_chunk(table_h, b, data, t * n_d // tasks, (t + 1) * n_d // tasks, means_d)
+            _gibbs_chunk(columns_h, b, columns_v, a, v, h, first, last, steps, f32(1), seed, step0)
+        _hidden_means_chunk(columns_h, b, v, first, last, means_m)
+        _hidden_means_chunk(columns_h, b, data, t * n_d // tasks, (t + 1) * n_d // tasks, means_d)
+
+
+@jit
+def _list_samples(v, i, value, rows):
+    """Samples c with v[c, i] = value, to row i of `rows`; returns their number."""
+    n = 0
+    for c in range(v.shape[0]):
+        rows[i, n] = c
+        n += v[c, i] == value
+    return n
 
 
 @jit
 def _list_minority(v, first, rows, counts, ones):
     """For a block of units, the samples with the rarer value of v[:, i]; ones[i] is the number of ones."""
-    n, last = v.shape[0], min(v.shape[1], first + BLOCK)
-    rare = np.empty(BLOCK, np.uint8)
-    for i in range(first, last):
-        ones[i], counts[i] = 0, 0
-    for c in range(n):
-        for i in range(first, last):
-            ones[i] += v[c, i]
-    for i in range(first, last):
-        rare[i - first] = 2 * ones[i] <= n
-    for c in range(n):
-        for i in range(first, last):
-            rows[i, counts[i]] = c
-            counts[i] += v[c, i] == rare[i - first]
+    for i in range(first, min(v.shape[1], first + BLOCK)):
+        ones[i] = counts[i] = _list_samples(v, i, 1, rows)
+        if 2 * ones[i] > v.shape[0]:
+            counts[i] = _list_samples(v, i, 0, rows)
 
 
 @jit

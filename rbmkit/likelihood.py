@@ -26,7 +26,7 @@ from tqdm.auto import tqdm
 
 from rbmkit import checks, kernels
 from rbmkit.model import RBM, pixel_fields, softplus
-from rbmkit.sampling import chunk_size, draw_seed, gibbs, tables_of, threads_for
+from rbmkit.sampling import arranged, chunk_size, draw_seed, gibbs, threads_for
 
 _LARGEST_LAYER = 32  # units of the layer to enumerate: 2^32 states take an hour
 _LARGEST_TABLE = 20  # units of the layer to enumerate for moments, whose states are held in memory
@@ -272,13 +272,13 @@ def raise_bound(
 
 def _anneal(rbm: RBM, v: np.ndarray, a0: np.ndarray, t: np.ndarray, rng: np.random.Generator, progress: bool):
     """Log weights (n,) of runs through the values `t`, from states v (n, N), which are moved."""
-    tables, seed, log_w = tables_of(rbm), draw_seed(rng), np.zeros(len(v))
+    model, seed, log_w = arranged(rbm), draw_seed(rng), np.zeros(len(v))
     base, da = kernels.padded(a0), kernels.padded(rbm.a - a0)
     part = max(100, len(t) // 50)  # a kernel call for a few temperatures costs more than they do
     for k in tqdm(range(0, len(t) - 1, part), disable=not progress, desc="annealing"):
         stretch = np.ascontiguousarray(t[k : k + part + 1])
         with threads_for(v.size * rbm.M * len(stretch)):
-            kernels.anneal(tables.h, tables.b, tables.v, da, base, v, stretch, seed, k, chunk_size(len(v)), log_w)
+            kernels.anneal(model.h, model.b, model.v, da, base, v, stretch, seed, k, chunk_size(len(v)), log_w)
     return log_w
 
 

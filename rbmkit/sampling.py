@@ -17,7 +17,7 @@ from rbmkit import checks, kernels
 from rbmkit.model import RBM
 
 _SHARED_WORK = 2**25  # chains x N x M below which one thread does it all: waking the others takes too long
-_LARGEST_CHUNK = 256  # chains per task: enough to share a block of the table, few enough to fit beside it in the cache
+_LARGEST_CHUNK = 256  # chains per task: enough to share the sums of a tile, few enough to fit beside them in the cache
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,8 +35,8 @@ class Chains:
 
 
 @dataclass(frozen=True, eq=False)
-class Tables:
-    """An RBM as the kernels want it: partial sums of W in both directions and padded fields, float32."""
+class Arranged:
+    """An RBM as the kernels want it: W in blocks of columns for either direction, and padded fields, float32."""
 
     h: np.ndarray
     v: np.ndarray
@@ -78,28 +78,28 @@ def gibbs(
     """
     steps, beta = checks.positive_int(steps, "steps"), np.float32(checks.inverse_temperature(beta))
     rng = checks.as_generator(rng)
-    seed, tables = draw_seed(rng), tables_of(rbm)
+    seed, model = draw_seed(rng), arranged(rbm)
     if isinstance(start, int | np.integer):
         n = checks.positive_int(start, "start")
         v, h = np.empty((n, rbm.N), np.uint8), random_states(n, rbm.M, rng)
         with threads_for(n * rbm.N * rbm.M * steps):
-            kernels.gibbs(tables.v, tables.a, tables.h, tables.b, h, v, steps, beta, seed, 0, chunk_size(n))
+            kernels.gibbs(model.v, model.a, model.h, model.b, h, v, steps, beta, seed, 0, chunk_size(n))
     else:
         v = checks.binary(start, rbm.N, "start").copy()
         h = np.empty((len(v), rbm.M), np.uint8)
         with threads_for(v.size * rbm.M * steps):
-            kernels.gibbs(tables.h, tables.b, tables.v, tables.a, v, h, steps, beta, seed, 0, chunk_size(len(v)))
+            kernels.gibbs(model.h, model.b, model.v, model.a, v, h, steps, beta, seed, 0, chunk_size(len(v)))
     return Chains(v, h)
 
 
-def tables_of(rbm: RBM) -> Tables:
-    """The kernels' tables of an RBM, made on first use and kept with it (32 N M bytes: an RBM never changes)."""
-    cached = rbm.__dict__.get("_tables")
+def arranged(rbm: RBM) -> Arranged:
+    """The kernels' form of an RBM, made on first use and kept with it (8 N M bytes: an RBM never changes)."""
+    cached = rbm.__dict__.get("_arranged")
     if cached is None:
-        table_h, table_v = kernels.new_table(rbm.N, rbm.M), kernels.new_table(rbm.M, rbm.N)
-        kernels.fill_tables(rbm.W.astype(np.float32), table_h, table_v)
-        cached = Tables(table_h, table_v, kernels.padded(rbm.a), kernels.padded(rbm.b))
-        rbm.__dict__["_tables"] = cached
+        columns_h, columns_v = kernels.new_columns(rbm.N, rbm.M), kernels.new_columns(rbm.M, rbm.N)
+        kernels.arrange(rbm.W.astype(np.float32), columns_h, columns_v)
+        cached = Arranged(columns_h, columns_v, kernels.padded(rbm.a), kernels.padded(rbm.b))
+        rbm.__dict__["_arranged"] = cached
     return cached
 
 

@@ -295,7 +295,7 @@ class Training:
     # ---- the update --------------------------------------------------------------------------------------------------
     def _allocate(self) -> None:
         (N, M), blocks = self._W.shape, kernels.blocks_of(self._W.shape[1])
-        self._tables = kernels.new_table(N, M), kernels.new_table(M, N)
+        self._columns = kernels.new_columns(N, M), kernels.new_columns(M, N)
         self._gradient = tuple(np.empty(x.shape, np.float32) for x in (self._W, self._a, self._b))
         self._means = [kernels.new_rows(blocks, n) for n in (self.batch_size, self.chains)]
         self._rows = [np.empty((N, n + 1), np.uint32) for n in (self.batch_size, self.chains)]
@@ -310,7 +310,7 @@ class Training:
             raise ValueError(f"CD starts one chain per example: leave chains out, or set it to {self.batch_size}")
 
     def _one_update(self) -> None:
-        kernels.fill_tables(self._W, *self._tables)
+        kernels.arrange(self._W, *self._columns)
         batch, (means_d, means_m) = self._next_batch(), self._means
         self._run_phases(batch)
         rows_d, rows_m = self._rows
@@ -341,11 +341,11 @@ class Training:
             self._v = batch.copy()
         elif self.method == "Rdm":
             self._h = random_states(self.chains, len(self._b), np.random.default_rng((self.seed, self.update, 1)))
-        (table_h, table_v), (means_d, means_m) = self._tables, self._means
+        (columns_h, columns_v), (means_d, means_m) = self._columns, self._means
         b, a = kernels.padded(self._b), kernels.padded(self._a)
         tasks = -(-self.chains // chunk_size(self.chains))
         kernels.run_phases(
-            table_h, b, table_v, a, batch, means_d, self._v, self._h, means_m,
+            columns_h, b, columns_v, a, batch, means_d, self._v, self._h, means_m,
             self.method == "Rdm", self.steps, self.seed, self._step, tasks,
         )  # fmt: skip
 

@@ -10,7 +10,7 @@ from scipy.special import expit, logsumexp
 from scipy.stats import chi2
 
 from rbmkit import RBM, kernels
-from rbmkit.sampling import tables_of
+from rbmkit.sampling import arranged
 
 U32, U64 = np.uint32, np.uint64
 ONE = np.float32(1)
@@ -165,7 +165,7 @@ def test_runs_up_and_down_are_as_long_as_they_should_be(stream):
     assert abs(turns - 2 * n / 3) < 5 * np.sqrt(16 * n / 90)
 
 
-# ---------------------------------------------------------------- tables and the exponential
+# ---------------------------------------------------------------- sums and the exponential
 def random_rbm(N, M, seed=0, scale=1.0):
     rng = np.random.default_rng(seed)
     W, a, b = rng.normal(0, scale / np.sqrt(max(N, M)), (N, M)), rng.normal(0, 1, N), rng.normal(0, 1, M)
@@ -173,19 +173,21 @@ def random_rbm(N, M, seed=0, scale=1.0):
 
 
 @pytest.mark.parametrize(("N", "M"), SHAPES)
-def test_tables_hold_the_sums_of_all_subsets(N, M):
+def test_sums_are_those_of_all_subsets(N, M):
     rbm = random_rbm(N, M)
-    tables = tables_of(rbm)
-    for table, W in ((tables.h, rbm.W), (tables.v, rbm.W.T)):
+    model, subsets = arranged(rbm), np.arange(16)[:, None] >> np.arange(4) & 1
+    for columns, W in ((model.h, rbm.W), (model.v, rbm.W.T)):
         n_in, n_out = W.shape
         groups, blocks = -(-n_in // 4), kernels.blocks_of(n_out)
         padded = np.zeros((4 * groups, kernels.BLOCK * blocks))
         padded[:n_in, :n_out] = W
-        subsets = np.arange(16)[:, None] >> np.arange(4) & 1
-        sums = np.einsum("pk,gkbc->bgpc", subsets, padded.reshape(groups, 4, blocks, kernels.BLOCK))
-        assert table.shape == (blocks, 16 * groups, kernels.BLOCK)
-        assert table.ctypes.data % 64 == 0
-        np.testing.assert_allclose(table, sums.reshape(table.shape), rtol=0, atol=1e-6)
+        expected = np.einsum("pk,gkbc->bgpc", subsets, padded.reshape(groups, 4, blocks, kernels.BLOCK))
+        assert columns.shape == (blocks, 4 * groups, kernels.BLOCK)
+        assert columns.ctypes.data % 64 == 0
+        for block in range(blocks):
+            sums = np.full((16 * groups, kernels.BLOCK), np.nan, np.float32)
+            kernels._fill_sums(columns, block, 0, groups, kernels.BLOCK, sums)
+            np.testing.assert_allclose(sums, expected[block].reshape(sums.shape), rtol=0, atol=1e-6)
 
 
 def test_exponential_error_is_as_documented():
@@ -198,9 +200,9 @@ def test_exponential_error_is_as_documented():
 
 # ---------------------------------------------------------------- Gibbs steps
 def kernel_step(rbm, v, *, beta, seed, steps=1, step0=0, chunk=64):
-    tables = tables_of(rbm)
+    model = arranged(rbm)
     v, h = v.copy(), np.empty((len(v), rbm.M), np.uint8)
-    kernels.gibbs(tables.h, tables.b, tables.v, tables.a, v, h, steps, np.float32(beta), seed, step0, chunk)
+    kernels.gibbs(model.h, model.b, model.v, model.a, v, h, steps, np.float32(beta), seed, step0, chunk)
     return v, h
 
 
@@ -284,10 +286,10 @@ def log_p_star(rbm, a0, t, v):
 
 
 def kernel_anneal(rbm, a0, v, betas, *, seed=7, step0=0, chunk=16):
-    tables, v, log_w = tables_of(rbm), v.copy(), np.zeros(len(v))
+    model, v, log_w = arranged(rbm), v.copy(), np.zeros(len(v))
     da, base = kernels.padded(rbm.a - a0), kernels.padded(a0)
     kernels.anneal(
-        tables.h, tables.b, tables.v, da, base, v, np.asarray(betas, float), seed, step0, chunk, log_w
+        model.h, model.b, model.v, da, base, v, np.asarray(betas, float), seed, step0, chunk, log_w
     )  # fmt: skip
     return v, log_w
 
@@ -339,12 +341,12 @@ def test_an_annealing_path_is_its_intervals_in_a_row():
 @pytest.mark.parametrize(("N", "M"), SHAPES)
 def test_hidden_means_equal_the_sigmoid(N, M):
     rbm, rng = random_rbm(N, M, scale=4.0), np.random.default_rng(8)
-    tables = tables_of(rbm)
+    model = arranged(rbm)
     for kind in ("sparse", "dense"):
         v = starts(kind, 45, N, rng)
         means = kernels.new_rows(kernels.blocks_of(M), 45)
         for first in (0, 20, 40):
-            kernels._hidden_means_chunk(tables.h, tables.b, v, first, min(45, first + 20), means)
+            kernels._hidden_means_chunk(model.h, model.b, v, first, min(45, first + 20), means)
         np.testing.assert_allclose(unblocked(means, M), rbm.hidden_mean(v), rtol=1e-5, atol=1e-30)
 
 

@@ -26,7 +26,7 @@ from rbmkit import (
     log_likelihood,
     training,
 )
-from rbmkit.sampling import tables_of
+from rbmkit.sampling import arranged
 
 RNG = np.random.default_rng(0)
 DATA = (RNG.random((130, 21)) < np.linspace(0.1, 0.9, 21)).astype(np.uint8)
@@ -80,15 +80,15 @@ def twin_step(optimiser, x, g, memory, rate, count):
 
 def twin_chains(run, rbm, before, batch, k):
     """Chains after update k, by the kernel, from where the method starts them."""
-    tables, tail = tables_of(rbm), (run.steps, np.float32(1), run.seed, k * run.steps, 16)
+    model, tail = arranged(rbm), (run.steps, np.float32(1), run.seed, k * run.steps, 16)
     v = {"PCD": before, "CD": batch}.get(run.method)
     if v is None:
         h = np.random.default_rng((run.seed, k, 1)).integers(0, 2, (run.chains, rbm.M), dtype=np.uint8)
         v = np.empty((run.chains, rbm.N), np.uint8)
-        kernels.gibbs(tables.v, tables.a, tables.h, tables.b, h, v, *tail)
+        kernels.gibbs(model.v, model.a, model.h, model.b, h, v, *tail)
     else:
         v = v.copy()
-        kernels.gibbs(tables.h, tables.b, tables.v, tables.a, v, np.empty((len(v), rbm.M), np.uint8), *tail)
+        kernels.gibbs(model.h, model.b, model.v, model.a, v, np.empty((len(v), rbm.M), np.uint8), *tail)
     return v
 
 
