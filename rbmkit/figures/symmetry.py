@@ -184,6 +184,7 @@ def order_parameters(rows: Sequence[tuple[str, np.ndarray, tuple]]) -> tuple[Fig
     fig, ax = canvas(len(rows), 2, size=(4.8, 2.7), sharex=True, squeeze=False)
     looks = {"mu": (COLOURS[4], "o", "constraint minimum"), "data": (COLOURS[2], "s", "test digits")}
     looks["samples"] = (COLOURS[3], "^", "samples")
+    last = max(epochs[-1] for _, epochs, _ in rows)
     for row, (title, epochs, variables) in zip(ax, rows):
         for panel, name, series in zip(row, ("$z_1$", "$z_{M+1}$"), variables):
             panel.axhline(0, color="magenta", linestyle="--", linewidth=1.2, label="saddle")
@@ -194,7 +195,7 @@ def order_parameters(rows: Sequence[tuple[str, np.ndarray, tuple]]) -> tuple[Fig
                 panel.errorbar(epochs, mean, yerr=error, color=colour, marker=marker, capsize=2, label=label)
             panel.set_ylabel(name)
             panel.set_title(title)
-            _epochs(panel, epochs[-1])
+            _epochs(panel, last)
     for panel in ax[:-1].flat:
         panel.set_xlabel("")
     fig.legend(*ax[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=4, fontsize=10)
