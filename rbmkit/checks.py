@@ -185,6 +185,17 @@ def write_npz(path: str | os.PathLike, *, kind: str, **arrays: np.ndarray) -> No
                 np.lib.format.write_array(member, np.asanyarray(array), allow_pickle=False)
 
 
+@contextmanager
+def said_in_one_line() -> Iterator[None]:
+    """For the loaders of data files: Jupyter shows what is wrong with a file as a sentence, without a traceback."""
+    try:
+        yield
+    except (OSError, ValueError) as error:
+        shown = [f"{type(error).__name__}: {error}"]
+        error._render_traceback_ = lambda: shown
+        raise
+
+
 def read_npz(path: str | os.PathLike, keys: Iterable[str], *, kind: str) -> dict[str, np.ndarray]:
     """Read a file of `write_npz`: all its arrays as a dict, with `keys` among them.
 

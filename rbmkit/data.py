@@ -72,6 +72,7 @@ def data_folder() -> Path:
     return folder
 
 
+@checks.said_in_one_line()
 def mnist(*, digits: int | Iterable[int] | None = None) -> Mnist:
     """The 70,000 MNIST digits, binarised as in the paper: 1 where the grey level is at least 128 of 255.
 
@@ -158,11 +159,13 @@ class Trajectory:
         return RBM(self.W[k], self.a[k], self.b[k])
 
 
+@checks.said_in_one_line()
 def trained() -> RBM:
     """The RBM with 500 hidden units that ships with the project, trained by ``data/make_rbm_mnist_500.py``."""
     return RBM.load(data_folder() / "rbm_mnist_500.npz")
 
 
+@checks.said_in_one_line()
 def trajectory() -> Trajectory:
     """Snapshots of the training of `trained`.
 
@@ -316,6 +319,7 @@ class Study:
         return checks.read_npz(path, STUDY_KEYS, kind=STUDY_KIND)
 
 
+@checks.said_in_one_line()
 def study(folder: str | os.PathLike | None = None) -> Study:
     """The study that ships with the project, made by ``python -m rbmkit study``; or another one, in `folder`.
 

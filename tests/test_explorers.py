@@ -134,6 +134,23 @@ def test_bad_input_is_a_message():
     check_answer(box)
 
 
+@pytest.mark.parametrize("loader", ["mnist", "trained", "trajectory"])
+@pytest.mark.parametrize("damage", ["missing", "corrupt"])
+def test_a_bad_data_file_is_a_sentence_in_jupyter(loader, damage, tmp_path, monkeypatch, capsys):
+    from IPython.core.interactiveshell import InteractiveShell
+
+    monkeypatch.setenv("RBMKIT_DATA", str(tmp_path))
+    if damage == "corrupt":
+        for path in (series.ROOT / "data").glob("*.npz"):
+            (tmp_path / path.name).write_bytes(path.read_bytes()[:1000])
+    shell = InteractiveShell()
+    shell.run_cell(f"import rbmkit; rbmkit.{loader}()")
+    shown = "".join(capsys.readouterr())
+    assert "Traceback" not in shown
+    assert len(shown.strip().splitlines()) == 1
+    assert ("no such file" if damage == "missing" else "cannot be read") in shown
+
+
 def test_a_defect_of_the_program_is_not_hidden():
     import ipywidgets
 
