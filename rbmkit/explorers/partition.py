@@ -76,7 +76,7 @@ def saddles(source: Saddles):
         return None
     controls = {
         "model": widgets.Dropdown(options=list(source.models), description="model"),
-        "scale": widgets.FloatSlider(3.0, min=0.0, max=12.0, step=0.25, description="scale", continuous_update=False),
-        "beta": widgets.FloatSlider(1.0, min=0.0, max=3.0, step=0.05, description="beta", continuous_update=False),
+        "scale": widgets.FloatSlider(3.0, min=0.0, max=12.0, step=0.25, description="scale"),
+        "beta": widgets.FloatSlider(1.0, min=0.0, max=3.0, step=0.05, description="beta"),
     }
     return explorer(controls, source)
