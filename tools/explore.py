@@ -71,7 +71,7 @@ def main(options: list[str]) -> int:
     address = f"http://{chosen.ip}:{chosen.port}/"
     print(f"Explorers at {address} (if no browser opens, copy the address; Ctrl+C stops)", flush=True)
     command = [sys.executable, "-m", "voila", PAGE, f"--Voila.ip={chosen.ip}", f"--port={chosen.port}"]
-    command += ["--Voila.log_level=ERROR", "--progressive_rendering=True"]
+    command += ["--Voila.log_level=ERROR", "--progressive_rendering=True", "--KernelManager.transport_encryption=auto"]
     environment = {**os.environ, "PYTHONPATH": str(series.ROOT)}
     try:
         return subprocess.call([*command, "--no-browser"] if chosen.no_browser else command, env=environment)

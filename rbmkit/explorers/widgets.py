@@ -53,7 +53,7 @@ def explorer(controls: Mapping[str, object], draw: Callable[..., Figure]):
             message.value = ""
         except EXPECTED as error:
             message.value = " ".join(str(error).split())
-        image.layout.display = "none" if message.value else None
+        image.layout.display, message.layout.display = ("none", None) if message.value else (None, "none")
 
     for control in controls.values():
         control.observe(redraw, names="value")
