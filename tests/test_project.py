@@ -1,7 +1,10 @@
 """The files around the code agree: dependencies, pins, commands, addresses; run.py sets up what it should."""
 
+import json
+import os
 import re
 import shutil
+import socket
 import subprocess
 import sys
 import tomllib
@@ -13,7 +16,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 import run
-from tools import series
+from tools import explore, series
 
 PYPROJECT = tomllib.loads((run.ROOT / "pyproject.toml").read_text("utf-8"))
 ENVIRONMENT = yaml.safe_load((run.ROOT / "environment.yml").read_text("utf-8"))
@@ -222,3 +225,85 @@ def test_test_fails_when_any_step_fails(project, fail):
 def test_unknown_notebook_is_named(project):
     with pytest.raises(SystemExit, match="no notebook is called like 99"):
         run.choose(".ipynb", ["99"])
+
+
+def test_measure_writes_the_cost_file_and_the_tables(project, monkeypatch):
+    run.NOTEBOOKS.mkdir()
+    (run.NOTEBOOKS / "01_a.ipynb").touch()
+    monkeypatch.setattr(run, "COST", run.NOTEBOOKS / "cost.json")
+    run.COST.write_text('{"02_b": {"gigabytes": 1, "seconds": 1}}')
+    monkeypatch.setattr(run, "execute", lambda path, *where: (0, 61.2, 1.234))
+    assert run.main(["measure"]) == 0
+    costs = json.loads(run.COST.read_text())
+    assert costs == {"01_a": {"gigabytes": 1.2, "seconds": 65}, "02_b": {"gigabytes": 1, "seconds": 1}}
+    assert project.commands[-1] == ["-m", "tools.series"]
+
+
+@pytest.mark.skipif(not hasattr(os, "wait4"), reason="Windows does not tell the memory of a finished process")
+def test_memory_of_the_kernel_is_measured(monkeypatch, tmp_path):
+    """A process whose child takes 300 MB, as nbconvert and its kernel."""
+    grandchild = "x = bytearray(300_000_000); x[::4096] = x[::4096]"
+    child = f"import subprocess, sys; subprocess.call([sys.executable, '-c', {grandchild!r}])"
+    monkeypatch.setattr(run, "call", lambda *args, **kwargs: subprocess.Popen([sys.executable, "-c", child]))
+    failed, seconds, gigabytes = run.execute(tmp_path / "a.ipynb")
+    assert failed == 0
+    assert seconds > 0
+    assert 0.3 < gigabytes < 0.4
+
+
+def test_tables_are_stamped(tmp_path, monkeypatch):
+    monkeypatch.setattr(series, "ROOT", tmp_path)
+    monkeypatch.setattr(series, "NOTEBOOKS", tmp_path)
+    monkeypatch.setattr(series, "COST", tmp_path / "cost.json")
+    series.COST.write_text('{"01_a": {"gigabytes": 1.2, "seconds": 65}}')
+    row = "| [a](01_a.ipynb) | [x](https://y/01_a.ipynb) | planned |"
+    (tmp_path / "README.md").write_text(row.replace("(01", "(notebooks/01") + "\nb")
+    (tmp_path / "00_index.md").write_text(row)
+    (tmp_path / "01_a.md").write_text("| Run time, memory | ? |\n| Code | z |")
+    (tmp_path / "01_a.ipynb").write_text(json.dumps({"source": "| Run time, memory | ? |\n| Code | z |"}))
+    series.stamp()
+    assert (tmp_path / "README.md").read_text().splitlines()[0].endswith("01_a.ipynb) | 65 s, 1.2 GB |")
+    assert (tmp_path / "00_index.md").read_text().endswith("01_a.ipynb) | 65 s, 1.2 GB |")
+    for path in ("01_a.md", "01_a.ipynb"):
+        assert "| Run time, memory | about 65 s and 1.2 GB on 2 cores |" in (tmp_path / path).read_text()
+        assert "| Code | z |" in (tmp_path / path).read_text()
+
+
+# ----------------------------------------------------------------------------------------------------------- servers
+
+
+@pytest.fixture
+def busy_port():
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        yield taken.getsockname()[1]
+
+
+def test_explore_says_that_a_port_is_busy(busy_port, capsys):
+    assert explore.main(["--port", str(busy_port)]) == 1
+    assert f"port {busy_port} of 127.0.0.1 is in use" in capsys.readouterr().out
+
+
+def test_book_says_that_a_port_is_busy(busy_port, capsys, monkeypatch):
+    book = pytest.importorskip("tools.book")
+    monkeypatch.setattr(book, "build", lambda: 0)
+    assert book.main(["--serve", str(busy_port)]) == 1
+    assert f"cannot listen on port {busy_port}" in capsys.readouterr().out
+
+
+def test_servers_listen_here_only_unless_asked(monkeypatch, tmp_path, capsys):
+    commands = []
+    monkeypatch.setattr(explore.subprocess, "call", lambda command, **kwargs: commands.append(command) or 0)
+    monkeypatch.setattr(explore, "PAGE", tmp_path / "explorers.ipynb")
+    assert explore.main([]) == 0
+    assert "http://127.0.0.1:8866/" in capsys.readouterr().out  # the address, for those without a browser
+    assert explore.main(["--ip", "0.0.0.0"]) == 0
+    assert [[word for word in map(str, words) if "ip=" in word] for words in commands] == [
+        ["--Voila.ip=127.0.0.1"],
+        ["--Voila.ip=0.0.0.0"],
+    ]
+    lab = []
+    monkeypatch.setattr(run, "call", lambda *words, **kwargs: lab.append(words) or 0)
+    run.lab([])
+    assert "--ServerApp.ip=127.0.0.1" in lab[0]

@@ -72,7 +72,7 @@ def stamp() -> None:
     """Write the costs into the README, the index and the first table of each notebook."""
     tables = [ROOT / "README.md", *NOTEBOOKS.glob("00_index.*")]
     for name, measured in json.loads(COST.read_text("utf-8")).items():
-        row = rf"(\((?:notebooks/)?{name}\.ipynb\)(?:(?!\\n)[^\n])*\| )[^|\n]*( \|(?=\\n|\n|\"))"
+        row = rf"(\((?:notebooks/)?{name}\.ipynb\)(?:(?!\\n)[^\n])*\| )[^|\n]*( \|(?=\\n|\n|\"|$))"
         for path in tables:
             text = path.read_text("utf-8")
             path.write_text(re.sub(row, rf"\g<1>{cost(name)}\g<2>", text), "utf-8", newline="\n")
