@@ -10,10 +10,10 @@ A field is then the sum of one of these vectors per group: a quarter of the addi
 multiplications. Groups in state 0 are left out; on handwritten digits that is three visible groups in four.
 
 The sums are made where they are used and never stored: they would take four times the memory of W in each direction,
-and reading them back takes longer than making them. The columns of W come in blocks of 128, eight vector registers of
-16 floats, so that the partial fields stay in registers while rows are added (`_add_rows`, the one function written in
-LLVM vectors; they compile for any processor, to whatever registers it has); a last block that is at most half full is
-added in strips of one register. For each block, a *tile* of 16 to 64 groups has its sums made (128 to 512 kB, in the
+and reading them back takes longer than making them. The columns of W come in blocks of 64, four vector registers of 16
+floats, so that the partial fields stay in registers while rows are added. (`_add_rows` and `_fill_strip` are written in
+LLVM vectors, which compile for any processor to whatever registers it has.) A last block that is at most half full is
+added in strips of one register. For each block, a *tile* of 16 to 64 groups has its sums made (64 to 256 kB, in the
 second-level cache) and added for all chains of a chunk, then the next tile: 16 groups for dense states, more for sparse
 ones, so that a chain adds about 16 rows before it is the next chain's turn.
 
@@ -31,9 +31,9 @@ key is 64 bits from two rounds of splitmix64; the hash of j is a 32-bit multiply
 of the key mixed in.
 
 ANNEALING needs the weight p*_new(v) / p*_old(v) of every chain at every temperature. It comes from the same hidden
-fields as the next draw: with z = beta x, softplus(z') - softplus(z) is max(z', 0) - max(z, 0) plus the log of (1 +
-e^-|z'|) / (1 + e^-|z|), and e^-|z'| is needed for the draw anyway. One logarithm is taken of the product of the ratios
-of 64 units.
+fields as the next draw: with z = beta x, softplus(z') - softplus(z) is (beta' - beta) max(x, 0) plus the log of (1 +
+e^-|z'|) / (1 + e^-|z|), and e^-|z'| is needed for the draw anyway. A block's factors are multiplied before the one
+logarithm is taken: each is in [1, 2], so 64 of them stay finite.
 
 ENUMERATION. exp(a_i + sum_j W_ij h_j) factorises over the high and the low bits of h: with A_i[high] and B_i[low]
 tabulated, prod_i (1 + A_i B_i) costs two multiplications per unit and state. Exponents are split off before they
@@ -50,11 +50,10 @@ from numba.extending import intrinsic
 
 GROUP = 4  # units per group (`_pack` and `_store` are written for four)
 SUMS = 1 << GROUP  # states of a group
-BLOCK = 128  # columns per block of a table
+BLOCK = 64  # columns per block of a table
 LANES = 16  # floats per vector
 TILE = 16  # rows added for one chain, on average, before it is the next chain's turn
 LARGEST_TILE = 64  # groups whose sums are made at once
-WEIGHED = 64  # units whose ratios are multiplied before a logarithm is taken: each is in [1/2, 2], the product finite
 LOW = 64  # states of the low bits in the enumeration
 
 GOLDEN = 0x9E3779B9  # the unit's number enters the hash multiplied by this
@@ -113,18 +112,40 @@ def arrange(W, columns_h, columns_v):
                         columns_v[block - in_h, j, i] = W[first + i, j]
 
 
+def _vector_at(context, builder, kind, array, offset):
+    """Pointer to the LANES floats of a flat array that start at `offset`."""
+    data = cgutils.create_struct_proxy(kind)(context, builder, array).data
+    return builder.bitcast(builder.gep(data, [offset]), ir.VectorType(ir.FloatType(), LANES).as_pointer())
+
+
+@intrinsic
+def _fill_strip(typingctx, columns, at, sums, to):
+    """sums[to + BLOCK p :] = sum of columns[at + BLOCK k :] over the bits k of p = 1 .. 15; LANES columns."""
+    sig = types.void(columns, types.intp, sums, types.intp)
+
+    def codegen(context, builder, sig, args):
+        def row(position, k):
+            offset = builder.add(args[position + 1], ir.IntType(64)(BLOCK * k))
+            return _vector_at(context, builder, sig.args[position], args[position], offset)
+
+        subsets = [None]
+        for k in range(GROUP):
+            unit = builder.load(row(0, k), align=4)
+            subsets += [unit if rest is None else builder.fadd(rest, unit) for rest in subsets]
+        for p in range(1, SUMS):
+            builder.store(subsets[p], row(2, p), align=4)
+        return context.get_dummy_value()
+
+    return sig, codegen
+
+
 @jit
 def _fill_sums(columns, block, first, last, width, sums):
-    """The sums over all subsets of each group of four rows of columns[block], groups `first` to `last`."""
-    for g in range(last - first):
-        i, row = GROUP * (first + g), g * SUMS
-        for j in range(width):
-            sums[row, j] = f32(0)
-        for bit in range(GROUP):
-            half = 1 << bit
-            for p in range(half):
-                for j in range(width):
-                    sums[row + half + p, j] = sums[row + p, j] + columns[block, i + bit, j]
+    """The sums over all non-empty subsets of each group of four rows of columns[block], groups `first` to `last`."""
+    for g in range(first, last):
+        for q in range(0, width, LANES):
+            at = (block * columns.shape[1] + g * GROUP) * BLOCK + q
+            _fill_strip(columns, at, sums, (g - first) * SUMS * BLOCK + q)
 
 
 def _adder(width):
@@ -405,17 +426,18 @@ def _bias_sums(da, groups):
 
 
 @jit
-def _log_weight(acc, c, width, old, new, ratios):
-    """Sum over units of softplus(new x) - softplus(old x), fields x = acc[c]; apart, so that nothing written here could
-    overlap what is read: else the compiler keeps a second order of summation for that case."""
-    total = 0.0
-    for start in range(0, width, WEIGHED):
-        linear, ratio = f32(0), f32(1)
-        for j in range(start, min(start + WEIGHED, width)):
-            linear += max(new * acc[c, j], f32(0)) - max(old * acc[c, j], f32(0))
-            ratio *= ratios[j]
-        total += linear + math.log(ratio)
-    return total
+def _log_weight(acc, c, width, change, top, bottom):
+    """change times the sum of max(acc[c], 0), plus the log of the product of top / bottom, for the units of a block.
+
+    Apart from the loop that writes top and bottom: else the compiler keeps a second order of summation, for the case
+    that arrays overlap.
+    """
+    linear, above, below = f32(0), f32(1), f32(1)
+    for j in range(width):
+        linear += max(acc[c, j], f32(0))
+        above *= top[j]
+        below *= bottom[j]
+    return change * linear + math.log(above / below)
 
 
 @jit
@@ -425,7 +447,7 @@ def _anneal_chunk(columns_h, b, columns_v, da, a0, v, first, last, betas, seed, 
     packed_h = np.zeros((n, columns_h.shape[0] * (BLOCK // GROUP)), np.uint8)
     work = _work(n, max(groups_v, groups_h))
     _, counts, sums, acc = work
-    bits, ratios = np.zeros(BLOCK, np.uint8), np.empty(BLOCK, np.float32)
+    bits, top, bottom = np.zeros(BLOCK, np.uint8), np.empty(BLOCK, np.float32), np.empty(BLOCK, np.float32)
     words, bias_sums = bits.view(np.uint32), _bias_sums(da, groups_v)
     _pack(v, first, packed_v[:, :groups_v])
     for s in range(betas.size - 1):
@@ -444,11 +466,11 @@ def _anneal_chunk(columns_h, b, columns_v, da, a0, v, first, last, betas, seed, 
                 word = _first_word(key, block)
                 for j in range(width):
                     z, z_old = new * acc[c, j], old * acc[c, j]
-                    e, e_old = exp_negative(-abs(z)), exp_negative(-abs(z_old))
-                    ratios[j] = (f32(1) + e) / (f32(1) + e_old)
+                    e = exp_negative(-abs(z))
+                    top[j], bottom[j] = f32(1) + e, f32(1) + exp_negative(-abs(z_old))
                     bits[j] = _bit(z, e, _unit(_scramble(np.add(word, STRIDES[j]), key)))
                 _store(words, packed_h, c, block)
-                log_w[first + c] += _log_weight(acc, c, width, old, new, ratios)
+                log_w[first + c] += _log_weight(acc, c, width, float(new) - float(old), top, bottom)
         _half_step(
             columns_v, da, a0, new, seed, step0 + s, 1, first, packed_h, groups_h, packed_v, groups_v, work
         )

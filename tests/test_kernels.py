@@ -187,7 +187,8 @@ def test_sums_are_those_of_all_subsets(N, M):
         for block in range(blocks):
             sums = np.full((16 * groups, kernels.BLOCK), np.nan, np.float32)
             kernels._fill_sums(columns, block, 0, groups, kernels.BLOCK, sums)
-            np.testing.assert_allclose(sums, expected[block].reshape(sums.shape), rtol=0, atol=1e-6)
+            used = np.arange(len(sums)) % 16 > 0  # a group in state 0 is left out of all lists
+            np.testing.assert_allclose(sums[used], expected[block].reshape(sums.shape)[used], rtol=0, atol=1e-6)
 
 
 def test_exponential_error_is_as_documented():
