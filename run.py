@@ -44,7 +44,7 @@ def set_up():
     if PYTHON.exists() and STAMP.exists() and STAMP.read_text() == digest:
         return
     STAMP.unlink(missing_ok=True)  # written again only after a complete install
-    print("Installing into .venv: a minute or two and about 1 GB, only when dependencies change.", flush=True)
+    print("Installing into .venv: a minute or two and 1.3 GB, only when dependencies change.", flush=True)
     too_old = "import sys; sys.exit(sys.version_info < (3, 11))"
     if not PYTHON.exists() or subprocess.call([PYTHON, "-c", too_old]):
         if subprocess.call([sys.executable, "-m", "venv", "--clear", VENV]):

@@ -7,6 +7,7 @@ import json
 import os
 import re
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -82,7 +83,8 @@ def server(*command, path="", **kwargs):
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     words = [word.replace("{port}", str(port)) for word in map(str, command)]
-    process = subprocess.Popen([sys.executable, "-m", *words], cwd=series.ROOT, stdout=subprocess.DEVNULL, **kwargs)
+    command = [sys.executable, "-m", *words]
+    process = subprocess.Popen(command, cwd=series.ROOT, stdout=subprocess.DEVNULL, start_new_session=True, **kwargs)
     address = f"http://127.0.0.1:{port}"
     try:
         for _ in range(600):
@@ -94,7 +96,10 @@ def server(*command, path="", **kwargs):
                 time.sleep(0.2)
         yield address
     finally:
-        process.terminate()
+        if hasattr(os, "killpg"):
+            os.killpg(process.pid, signal.SIGTERM)  # the server, if it is a child of the command
+        else:
+            process.terminate()
         process.wait(30)
 
 
