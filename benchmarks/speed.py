@@ -100,11 +100,11 @@ class Gates:
 # ---- sections --------------------------------------------------------------------------------------------------------
 def gibbs_section(rbm: RBM, v: np.ndarray, rounds: int, gates: Gates) -> None:
     rng, sgemm = np.random.default_rng(5), peers.sgemm_pair(rbm, len(v))
-    off = RBM(rbm.W, rbm.a - 300, rbm.b - 300)  # never a unit on: no table rows to add
+    off = RBM(rbm.W, rbm.a - 300, rbm.b - 300)  # never a unit on: the draw and the making of the sums remain
     contenders = {
         US: lambda: gibbs(rbm, v, steps=1, rng=rng),
         "rbmkit, 10 steps in a call": Contender(lambda: gibbs(rbm, v, steps=10, rng=rng), units=10),
-        "rbmkit, all units off (the draw alone)": Contender(lambda: gibbs(off, 0 * v, steps=10, rng=rng), units=10),
+        "rbmkit, all units off (no rows to add)": Contender(lambda: gibbs(off, 0 * v, steps=10, rng=rng), units=10),
         **peers.gibbs_steps(rbm, v),
         "2 sgemm alone": sgemm,
         "rbmkit right after a threaded sgemm (the trap)": Contender(lambda: gibbs(rbm, v, steps=1, rng=rng), 1, sgemm),
@@ -118,15 +118,15 @@ def gibbs_section(rbm: RBM, v: np.ndarray, rounds: int, gates: Gates) -> None:
 
 
 def limits(rbm: RBM, v: np.ndarray, contenders: dict[str, Contender]) -> None:
-    """What the step spends its time on: bytes of table rows added per second, and the share of the draw."""
+    """What the step spends its time on: bytes of rows added per second, and the share of what is not adding."""
     h = gibbs(rbm, v, steps=1, rng=6).h
     groups = [np.pad(x, ((0, 0), (0, -x.shape[1] % 4))).reshape(len(x), -1, 4).any(axis=2) for x in (v, h)]
     size = 4.0 * (groups[0].sum() * rbm.M + groups[1].sum() * rbm.N)
     step, draw = (list(contenders.values())[k].median for k in (1, 2))
     print(
         f"v is {v.mean():.0%} on ({groups[0].mean():.0%} of its groups of four), h {h.mean():.0%} "
-        f"({groups[1].mean():.0%}): {size / 1e6:.0f} MB of table rows per step. Without the draw they pass at "
-        f"{size / (step - draw) / 1e9:.0f} GB/s; the draw takes {draw / step:.0%} of the step.\n"
+        f"({groups[1].mean():.0%}): {size / 1e6:.0f} MB of rows are added per step. The draw and the making of the sums "
+        f"take {draw / step:.0%} of the step; in the rest, rows pass at {size / (step - draw) / 1e9:.0f} GB/s.\n"
     )
 
 
