@@ -125,7 +125,7 @@ def limits(rbm: RBM, v: np.ndarray, contenders: dict[str, Contender]) -> None:
     step, draw = (list(contenders.values())[k].median for k in (1, 2))
     print(
         f"v is {v.mean():.0%} on ({groups[0].mean():.0%} of its groups of four), h {h.mean():.0%} "
-        f"({groups[1].mean():.0%}): {size / 1e6:.0f} MB of rows are added per step. The draw and the making of the sums "
+        f"({groups[1].mean():.0%}): {size / 1e6:.0f} MB of rows are added per step. The draw and making the sums "
         f"take {draw / step:.0%} of the step; in the rest, rows pass at {size / (step - draw) / 1e9:.0f} GB/s.\n"
     )
 
