@@ -65,6 +65,7 @@ def page(browser):
     """A page that knows what it asked of other hosts, and which requests and scripts failed."""
     context = browser.new_context(viewport={"width": 1280, "height": 900})
     page = context.new_page()
+    page.set_default_timeout(120_000)  # machines may be busy
     page.trouble = []
     page.on("request", lambda r: outside(r.url) and page.trouble.append(f"asks for {r.url}"))
     page.on("pageerror", lambda error: page.trouble.append(f"script error: {error}"))
@@ -219,6 +220,7 @@ def test_book_on_a_phone(built_book, browser, scheme):
     """No page is wider than a small screen, and colours follow the system."""
     context = browser.new_context(viewport={"width": 390, "height": 844}, color_scheme=scheme)
     phone = context.new_page()
+    phone.set_default_timeout(120_000)
     for path in sorted(built_book.glob("*.html")) + sorted((built_book / "notebooks").glob("*.html")):
         if path.stem in ("genindex", "py-modindex", "search"):
             continue
