@@ -174,8 +174,14 @@ def test_dask_workers_give_the_same_bytes_though_one_is_killed(done, tmp_path):
 
         killer = threading.Thread(target=kill)
         killer.start()
-        replicas.run(tmp_path, [FIRST, SECOND], PROTOCOL, backend="dask", scheduler=cluster.scheduler_address)
+        engine = {"backend": "dask", "scheduler": cluster.scheduler_address}
+        work = threading.Thread(
+            target=replicas.run, args=(tmp_path, [FIRST, SECOND], PROTOCOL), kwargs=engine, daemon=True
+        )
+        work.start()
+        work.join(timeout=120)
         killer.join()
+        assert not work.is_alive(), "the run still waits for the killed worker"
     assert same(done, tmp_path, FIRST, SECOND)
 
 
@@ -347,6 +353,7 @@ def test_the_figure_of_likelihoods_shows_means_spreads_and_both_ends(collected):
 # ---------------------------------------------------------------- what ships
 def test_the_shipped_results_are_complete_and_small():
     study, folder = rbmkit.study(), data_folder()
+    assert set(study.names) == {member.name for member in members()}
     for name in study.names:
         found = study.statistics(name)
         assert found.epochs[-1] == Member(*_parts(found)).epochs(Protocol(**_protocol(found)))
