@@ -232,6 +232,20 @@ def test_book_on_a_phone(built_book, browser, scheme):
     context.close()
 
 
+def test_print_is_black_on_white(built_book, browser):
+    context = browser.new_context(color_scheme="dark")
+    sheet = context.new_page()
+    sheet.goto((built_book / "notation.html").as_uri(), timeout=120_000)
+    paper = "() => getComputedStyle(document.body).backgroundColor"
+    screen = sheet.evaluate(paper)
+    sheet.emulate_media(media="print")
+    assert sheet.evaluate(paper) == "rgb(255, 255, 255)" != screen
+    assert not sheet.locator(".bd-header").is_visible()
+    sheet.emulate_media(media="screen")
+    assert sheet.evaluate(paper) == screen
+    context.close()
+
+
 def test_slides_show_their_formulas(browser, page, tmp_path):
     slides = pytest.importorskip("tools.slides", reason="the slides need pip install .[book]")
     assert slides.main([]) == 0

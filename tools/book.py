@@ -260,7 +260,7 @@ def readable(value) -> str:
 
 
 def frames_html(folder: Path) -> str:
-    """Sliders and the first picture; frames.js does the rest."""
+    """Sliders and the first picture; book.js does the rest."""
     frames = json.loads((folder / "axes.json").read_text())
     where = f"../_static/frames/{folder.parent.name}/{folder.name}"
     rows = [
