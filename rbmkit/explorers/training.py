@@ -59,7 +59,8 @@ class Session:
         return log_likelihood(self.training.rbm, self.patterns, exact_log_z(self.training.rbm))
 
     def _figure(self) -> None:
-        self._fig, (self._left, right) = canvas(1, 2, size=(4.2, 3.0))
+        self._fig, (self._left, right) = canvas(1, 2, size=(4.2, 3.0), layout="none")
+        self._fig.subplots_adjust(left=0.11, right=0.99, bottom=0.16, top=0.9, wspace=0.1)
         (self._line,) = self._left.plot([], [], color=COLOURS[0], markersize=3)
         self._left.axhline(-np.log(len(self.patterns)), color="black", linestyle=":")
         self._left.set(xlabel="updates", ylabel="exact log-likelihood (nats)")
