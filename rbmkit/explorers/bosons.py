@@ -42,7 +42,7 @@ class RelaxingMode:
         fig.subplots_adjust(left=0.06, right=0.99, bottom=0.16, top=0.87, wspace=0.7)
         self._well(ax[0], potential, s, beta, mu)
         figures.states_in_well(ax[1], found, top=max(3.0, 1.15 * found.E[4]), levels=4)
-        ax[1].set(xlabel="$u-\\mu$", title=f"gap $\\Gamma_1$ = {found.rates[1]:.3g}")
+        ax[1].set(xlabel="$u-\\mu$", title=f"gap Γ₁ = {found.rates[1]:.3g}")
         start, width = -1.0, 0.2
         density = np.exp(-0.5 * ((self.z - start) / width) ** 2)
         density /= density.sum() * potential.cell
@@ -56,6 +56,8 @@ class RelaxingMode:
         figures.relaxing_panel(ax[2], self.z, lines, np.linspace(-6, 6, 41), walkers)
         ax[2].set(xlabel="$u-\\mu$", title=f"P(u, t), t = {time:g}", xlim=(-6, 6), ylim=(0, 2.1))
         ax[2].legend(fontsize=8, loc="upper right")
+        for panel in ax:
+            panel.locator_params(nbins=5)  # ticks take most of the time of drawing
         return fig
 
     def _well(self, ax, potential: Potential, s: float, beta: float, mu: float) -> None:
@@ -68,7 +70,7 @@ class RelaxingMode:
             ax.plot(-mu, np.interp(-mu, z, U) - level, "*", color="magenta", markeredgecolor="black", markersize=12)
         low = (U - level).min()
         ax.set(xlabel="$u-\\mu$", ylim=(1.15 * min(low, -1), max(8, -0.4 * low)), xlim=(-6, 6))
-        ax.set_title(rf"$\beta U$,  $\omega$ = {(4 - beta * s) / 2:.2f}")
+        ax.set_title(f"βU,  ω = {(4 - beta * s) / 2:.2f}")
         ax.legend(fontsize=9, loc="upper center")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable, Mapping
 from io import BytesIO
 
@@ -58,6 +59,8 @@ def explorer(controls: Mapping[str, object], draw: Callable[..., Figure]):
     for control in controls.values():
         control.observe(redraw, names="value")
     redraw()
+    gc.collect()
+    gc.freeze()  # or the collector goes through all that was imported, for 0.3 s, now and then while a slider moves
     box = widgets.VBox([*controls.values(), message, image])
     box.controls, box.frame = dict(controls), frame
     return box

@@ -24,14 +24,8 @@ def states_in_well(ax: Axes, spectrum: Spectrum, *, top: float, levels: int = 5)
         if E > top:
             break
         ax.axhline(E, color=COLOURS[n], linewidth=0.8, linestyle=":")
-        ax.plot(
-            z,
-            E + scale * psi,
-            _DASHES[n % 4],
-            color=COLOURS[n],
-            marker="",
-            label=f"$E_{n}$ = {E if E > 1e-10 else 0:.2g}",
-        )
+        label = f"E{'₀₁₂₃₄₅₆₇₈₉'[n]} = {E if E > 1e-10 else 0:.2g}"  # no mathtext: too slow for a picture that changes
+        ax.plot(z, E + scale * psi, _DASHES[n % 4], color=COLOURS[n], marker="", label=label)
     ax.set_ylim(min(1.1 * V.min(), -0.12 * top), top)
     ax.legend(fontsize=9, loc="center left", bbox_to_anchor=(1.0, 0.5))
 

@@ -161,7 +161,7 @@ def overview(
         keep = (sigma < 1) == stable
         ax[1].plot(x[keep], y[keep], marker, color=COLOURS[0 if stable else 1], markersize=7, label=label)
     ax[1].margins(0.3)
-    ax[1].legend(fontsize=9)
+    ax[1].legend(fontsize=9, loc="lower right")
     ax[1].set(xlabel="$x_1$", title=f"{len(x)} solution{'s' * (len(x) > 1)}")
     ax[1].text(0.02, 0.93, "$y_1$", transform=ax[1].transAxes)
     low, middle = np.min(potential[1]), exact[1][np.isfinite(exact[1])].min()
@@ -173,4 +173,6 @@ def overview(
         ax[2].plot(x[keep], height, marker, color=COLOURS[0 if stable else 1], markersize=7, clip_on=False)
     ax[2].set(xlabel="$x_1$", title="potential of mode 1", ylim=(-0.3, 8), xlim=(exact[0][0], exact[0][-1]))
     ax[2].legend(fontsize=9, loc="upper center")
+    for panel in ax[1:]:
+        panel.locator_params(nbins=5)  # ticks take most of the time of drawing
     return fig, ax
