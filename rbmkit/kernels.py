@@ -390,13 +390,19 @@ def _half_step(columns, bias, base, beta, seed, step, layer, first, given, group
 
 
 @jit
-def _gibbs_chunk(columns_h, b, columns_v, a, v, h, first, last, steps, beta, seed, step0):
+def _packed_chunk(columns_h, columns_v, v, first, last):
+    """The states v of a chunk, packed; room for their h; the groups of each layer; and work space."""
     n, groups_v, groups_h = last - first, columns_h.shape[1] // GROUP, columns_v.shape[1] // GROUP
     packed_v = np.zeros((n, columns_v.shape[0] * (BLOCK // GROUP)), np.uint8)
     packed_h = np.zeros((n, columns_h.shape[0] * (BLOCK // GROUP)), np.uint8)
-    work = _work(n, max(groups_v, groups_h))
-    none_h, none_v = np.zeros_like(b), np.zeros_like(a)
     _pack(v, first, packed_v[:, :groups_v])
+    return packed_v, packed_h, groups_v, groups_h, _work(n, max(groups_v, groups_h))
+
+
+@jit
+def _gibbs_chunk(columns_h, b, columns_v, a, v, h, first, last, steps, beta, seed, step0):
+    packed_v, packed_h, groups_v, groups_h, work = _packed_chunk(columns_h, columns_v, v, first, last)
+    none_h, none_v = np.zeros_like(b), np.zeros_like(a)
     for s in range(step0, step0 + steps):
         _half_step(columns_h, b, none_h, beta, seed, s, 0, first, packed_v, groups_v, packed_h, groups_h, work)
         _half_step(columns_v, a, none_v, beta, seed, s, 1, first, packed_h, groups_h, packed_v, groups_v, work)
@@ -442,14 +448,10 @@ def _log_weight(acc, c, width, change, top, bottom):
 
 @jit
 def _anneal_chunk(columns_h, b, columns_v, da, a0, v, first, last, betas, seed, step0, log_w):
-    n, groups_v, groups_h = last - first, columns_h.shape[1] // GROUP, columns_v.shape[1] // GROUP
-    packed_v = np.zeros((n, columns_v.shape[0] * (BLOCK // GROUP)), np.uint8)
-    packed_h = np.zeros((n, columns_h.shape[0] * (BLOCK // GROUP)), np.uint8)
-    work = _work(n, max(groups_v, groups_h))
-    _, counts, sums, acc = work
+    packed_v, packed_h, groups_v, groups_h, work = _packed_chunk(columns_h, columns_v, v, first, last)
+    n, (_, counts, sums, acc) = last - first, work
     bits, top, bottom = np.zeros(BLOCK, np.uint8), np.empty(BLOCK, np.float32), np.empty(BLOCK, np.float32)
     words, bias_sums = bits.view(np.uint32), _bias_sums(da, groups_v)
-    _pack(v, first, packed_v[:, :groups_v])
     for s in range(betas.size - 1):
         old, new = f32(betas[s]), f32(betas[s + 1])
         rows = _lists(packed_v, groups_v, work)

@@ -23,9 +23,9 @@ import re
 import shutil
 import subprocess
 import sys
-from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
+from joblib import Parallel, delayed
 from nbformat.v4 import new_markdown_cell, writes
 from PIL import Image
 
@@ -234,7 +234,7 @@ def draw_frames(name: str) -> None:
     """The frames of all explorers of a notebook, unless they were drawn from the same sources before."""
     folder = FRAMES / name
     code = [ast.unparse(statement) for statement in series.explorer_code(series.read(name))]
-    files = [Path(__file__), *sorted((series.ROOT / "rbmkit").glob("[ef]*/*.py"))]  # explorers and figures
+    files = [Path(__file__), *sorted((series.ROOT / "rbmkit").rglob("*.py"))]
     digest = hashlib.sha256("".join(code + [path.read_text("utf-8") for path in files]).encode()).hexdigest()
     if (folder / "digest").exists() and (folder / "digest").read_text() == digest:
         return
@@ -360,8 +360,7 @@ def assemble() -> None:
         path.write_text(links(path.read_text("utf-8")), "utf-8")
     copy_mathjax(SOURCE / "_static" / "mathjax")
     names = series.names()
-    with ProcessPoolExecutor(min(2, os.cpu_count() or 1)) as pool:
-        list(pool.map(draw_frames, names))
+    Parallel(n_jobs=2)(delayed(draw_frames)(name) for name in names)  # new processes: OpenMP does not survive a fork
     for name in names:
         shutil.copytree(
             FRAMES / name, SOURCE / "_static" / "frames" / name, ignore=shutil.ignore_patterns("*.json", "digest")

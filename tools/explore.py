@@ -13,6 +13,7 @@ import sys
 
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, writes
 
+from run import METADATA
 from tools import series
 
 PAGE = series.ROOT / "build" / "explore" / "explorers.ipynb"
@@ -30,8 +31,7 @@ def page():
     for name in series.names():
         if any(statement.shows for statement in series.explorer_code(series.read(name))):
             cells += [new_markdown_cell(f"## {series.title(series.read(name))}"), new_code_cell(f"show({name!r})")]
-    kernel = {"kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"}}
-    return new_notebook(cells=cells, metadata=kernel)
+    return new_notebook(cells=cells, metadata=METADATA)
 
 
 def show(name: str) -> None:

@@ -9,13 +9,11 @@ import json
 import re
 import symtable
 import tomllib
-from pathlib import Path
 
 import nbformat
 
-ROOT = Path(__file__).resolve().parents[1]
-NOTEBOOKS = ROOT / "notebooks"
-COST = NOTEBOOKS / "cost.json"
+from run import COST, NOTEBOOKS, ROOT
+
 ADDRESS = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]["urls"]["Repository"]
 TAG = re.compile(r"\\tag\*?\{([^}]*)\}")
 
@@ -63,7 +61,7 @@ if importlib.util.find_spec("rbmkit") is None:
 
 
 def cost(name: str) -> str:
-    """Run time and memory as measured by ``run.py notebooks --record``."""
+    """Run time and memory as measured by ``run.py measure``."""
     measured = json.loads(COST.read_text("utf-8")).get(name)
     return f"{measured['seconds']:.0f} s, {measured['gigabytes']:.1f} GB" if measured else "not measured yet"
 
