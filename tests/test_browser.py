@@ -236,13 +236,13 @@ def test_print_is_black_on_white(built_book, browser):
     context = browser.new_context(color_scheme="dark")
     sheet = context.new_page()
     sheet.goto((built_book / "notation.html").as_uri(), timeout=120_000)
-    paper = "() => getComputedStyle(document.body).backgroundColor"
+    paper = "getComputedStyle(document.body).backgroundColor"
     screen = sheet.evaluate(paper)
-    sheet.emulate_media(media="print")
-    assert sheet.evaluate(paper) == "rgb(255, 255, 255)" != screen
-    assert not sheet.locator(".bd-header").is_visible()
-    sheet.emulate_media(media="screen")
-    assert sheet.evaluate(paper) == screen
+    assert screen != "rgb(255, 255, 255)"
+    for media, colour in [("print", "rgb(255, 255, 255)"), ("screen", screen)]:
+        sheet.emulate_media(media=media)
+        sheet.wait_for_function(f"() => {paper} === {colour!r}")  # the page hears of it a moment later
+        assert sheet.locator(".bd-header").is_visible() == (media == "screen")
     context.close()
 
 
