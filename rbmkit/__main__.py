@@ -36,7 +36,7 @@ def _add_members(command: argparse.ArgumentParser) -> None:
     command.add_argument("--hidden", nargs="+", type=int, metavar="M", help="hidden units; default: those of the study")
     command.add_argument("--replicas", nargs="+", type=int, default=range(5), metavar="K", help="default: 0 1 2 3 4")
     command.add_argument("--data", choices=replicas.DATA_SETS, default="mnist", help="bars: a trial that takes seconds")
-    command.add_argument("--epochs", type=float, help="of all members; default: that of the study, by size")
+    command.add_argument("--epochs", type=float, default=replicas.Protocol.epochs, help="default: %(default)g")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -54,8 +54,7 @@ def _do(options: argparse.Namespace) -> int:
         for path in replicas.collect(options.folder, options.to):
             print(path)
         return 0
-    epochs = {} if options.epochs is None else {"epochs": ((0, options.epochs),)}
-    protocol = replicas.Protocol(data=options.data, **epochs)
+    protocol = replicas.Protocol(data=options.data, epochs=options.epochs)
     members = replicas.members(options.methods, options.hidden, options.replicas)
     if options.action == "run":
         engine = {"jobs": options.jobs, "backend": options.backend, "scheduler": options.scheduler}

@@ -40,7 +40,7 @@ from rbmkit.training import METHODS, SGD, Training
 CHECKPOINTS = (0, 0.05, 0.1, 0.15, 0.2, 0.35, 0.5, 0.75, 1, 2, 3, 5, 7, 10, 15, 20, 30, 40, 60)
 DATA_SETS = ("mnist", "bars")
 LEADING, VECTORS = 8, 5  # modes with statistics; modes whose vectors are kept
-ANNEALING = {"until epoch 1": (50, 100), "later": (50, 600), "at the end": (100, 1000)}  # runs, temperatures
+ANNEALING = {"runs": 100, "temperatures": 1000}  # of each estimate of ln Z
 SAMPLES = {"chains": 200, "steps": 100}  # chains of the training, run on
 _PATIENCE = 7 * 24 * 3600  # seconds that the first dask worker may spend in a queue
 _ENUMERATED = 20  # units of the smaller layer up to which ln Z is exact
@@ -56,15 +56,15 @@ class Protocol:
     ----------
     data : {"mnist", "bars"}
         The digits, or bars and stripes on a 5 x 5 screen (for trials and tests: seconds instead of hours).
-    epochs : pairs (hidden, epochs)
-        From this number of hidden units on, train for so many epochs.
+    epochs : float
+        Length of each training.
     steps, batch_size, chains, learning_rate, sigma
         As in `rbmkit.Training` and `rbmkit.RBM.random`. The learning rate is constant for the first half of the epochs,
         then falls linearly to zero; the gradient is centred; the visible fields start at the logit of the pixel means.
     """
 
     data: str = "mnist"
-    epochs: tuple[tuple[int, float], ...] = ((0, 10.0), (3000, 5.0))
+    epochs: float = 20.0
     steps: int = 5
     batch_size: int = 500
     chains: int = 500
@@ -74,8 +74,15 @@ class Protocol:
     def __post_init__(self) -> None:
         if self.data not in DATA_SETS:
             raise ValueError(f"unknown data {self.data!r}; choose one of {', '.join(DATA_SETS)}")
-        for _, epochs in self.epochs:
-            checks.positive_float(epochs, "epochs")
+        checks.positive_float(self.epochs, "epochs")
+
+    def checkpoints(self) -> list[float]:
+        """Epochs at which the members are measured."""
+        return [epoch for epoch in CHECKPOINTS if epoch < self.epochs] + [self.epochs]
+
+    def saves(self) -> list[float]:
+        """Epochs at which the state of a training is written: every epoch, and the checkpoints."""
+        return sorted({*self.checkpoints(), *range(int(self.epochs) + 1)})
 
 
 @dataclass(frozen=True)
@@ -97,22 +104,9 @@ class Member:
         """E.g. ``pcd-500-0``."""
         return f"{self.method.lower()}-{self.hidden}-{self.replica}"
 
-    def epochs(self, protocol: Protocol) -> float:
-        """Length of the training."""
-        return [epochs for least, epochs in sorted(protocol.epochs) if least <= self.hidden][-1]
-
-    def checkpoints(self, protocol: Protocol) -> list[float]:
-        """Epochs at which the member is measured."""
-        last = self.epochs(protocol)
-        return [epoch for epoch in CHECKPOINTS if epoch < last] + [last]
-
-    def saves(self, protocol: Protocol) -> list[float]:
-        """Epochs at which the state of the training is written: every epoch, and the checkpoints."""
-        return sorted({*self.checkpoints(protocol), *range(int(self.epochs(protocol)) + 1)})
-
-    def rng(self) -> np.random.Generator:
-        """The member's random numbers, a function of its three names."""
-        return np.random.default_rng((METHODS.index(self.method), self.hidden, self.replica))
+    def rng(self, stage: int = 0) -> np.random.Generator:
+        """Random numbers: a function of the three names, and of the stage of the work (0: the training)."""
+        return np.random.default_rng((METHODS.index(self.method), self.hidden, self.replica, stage))
 
 
 def members(
@@ -146,7 +140,7 @@ def train(folder: Path, member: Member, protocol: Protocol, examples: np.ndarray
     ValueError
         The last saved state is truncated, altered or that of another training; nothing is overwritten.
     """
-    training, saves = _start(member, protocol, examples), member.saves(protocol)
+    training, saves = _start(member, protocol, examples), protocol.saves()
     done = list(takewhile(lambda epoch: _state(folder, member, epoch).exists(), saves))
     if done:
         training = _resume(_state(folder, member, done[-1]), training, done[-1])
@@ -162,8 +156,7 @@ def train(folder: Path, member: Member, protocol: Protocol, examples: np.ndarray
 
 
 def _start(member: Member, protocol: Protocol, examples: np.ndarray) -> Training:
-    rng, epochs = member.rng(), member.epochs(protocol)
-    means = examples.mean(axis=0)
+    rng, means = member.rng(), examples.mean(axis=0)
     return Training(
         RBM.random(examples.shape[1], member.hidden, sigma=protocol.sigma, rng=rng, pixel_means=means),
         examples,
@@ -172,7 +165,7 @@ def _start(member: Member, protocol: Protocol, examples: np.ndarray) -> Training
         batch_size=protocol.batch_size,
         chains=protocol.chains,
         optimiser=SGD(protocol.learning_rate),
-        schedule=((0, 1), (epochs / 2, 1), (epochs, 0)),
+        schedule=((0, 1), (protocol.epochs / 2, 1), (protocol.epochs, 0)),
         centred=True,
         rng=rng,
     )
@@ -205,24 +198,24 @@ def measure(folder: Path, member: Member, protocol: Protocol, examples: np.ndarr
 
     The modes are followed backwards: mode i of a checkpoint is the one that becomes the i-th of the final model.
     """
-    epochs, means, modes, rows = member.checkpoints(protocol), examples.mean(axis=0), None, []
+    epochs, modes, rows = protocol.checkpoints(), None, []
     fresh = _start(member, protocol, examples)
     for epoch in reversed(epochs):
-        training, last = _resume(_state(folder, member, epoch), fresh, epoch), epoch == epochs[-1]
+        training = _resume(_state(folder, member, epoch), fresh, epoch)
         rbm, path = training.rbm, folder / member.name / f"check_{epoch:g}.npz"
         modes, overlap = _follow(rbm, modes)
         if not path.exists():
-            runs, temperatures = ANNEALING["at the end" if last else "later" if epoch > 1 else "until epoch 1"]
-            v = gibbs(rbm, training.chain_states[: SAMPLES["chains"]], steps=SAMPLES["steps"], rng=1).v
-            states = {"data": _pairs(rbm, test[: _EXAMPLES["modes"]]), "samples": _pairs(rbm, v)}
+            rng = member.rng(stage=1 + training.update)
+            v = gibbs(rbm, training.chain_states[: SAMPLES["chains"]], steps=SAMPLES["steps"], rng=rng).v
+            states = {"data": _pairs(rbm, test[: _EXAMPLES["modes"]], rng), "samples": _pairs(rbm, v, rng)}
             row = _spectrum(modes) | _free_energies(rbm, examples, test)
-            options = {"temperatures": temperatures, "pixel_means": means, "rng": 2}
-            row |= _bracket(rbm, v if member.method == "PCD" else None, test, runs, options)
+            options = {"temperatures": ANNEALING["temperatures"], "pixel_means": examples.mean(axis=0), "rng": rng}
+            row |= _bracket(rbm, v if member.method == "PCD" else None, test, options)
             row |= _variables("leading", modes, np.argsort(-modes.s, kind="stable")[:LEADING], overlap, states)
             row |= _variables("followed", modes, np.arange(min(LEADING, len(modes.s))), overlap, states)
             _write(path, row)
         rows.append(checks.read_npz(path, (), kind=data.STUDY_KIND))
-        if last:
+        if epoch == epochs[-1]:
             final = _rounded(training, test)
     text = {"member": asdict(member), "protocol": asdict(protocol), "annealing": ANNEALING, "samples": SAMPLES}
     final |= {"epochs": np.array(epochs, float), "text": json.dumps(text)}
@@ -244,10 +237,10 @@ def _spectrum(modes: reciprocal.Modes) -> dict[str, np.ndarray]:
     return {"singular_values": modes.s[order].astype(np.float32)} | vectors
 
 
-def _pairs(rbm: RBM, v: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _pairs(rbm: RBM, v: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
     """States v with a hidden state each, drawn from p(h|v)."""
     mean = rbm.hidden_mean(v)
-    return v, (np.random.default_rng(4).random(mean.shape) < mean).astype(np.uint8)
+    return v, (rng.random(mean.shape) < mean).astype(np.uint8)
 
 
 def _variables(
@@ -275,19 +268,19 @@ def _free_energies(rbm: RBM, examples: np.ndarray, test: np.ndarray) -> dict[str
     return {f"free_energy_{name}": rbm.free_energy(v).mean() for name, v in some.items()}
 
 
-def _bracket(rbm: RBM, samples: np.ndarray | None, test: np.ndarray, runs: int, options: dict) -> dict[str, float]:
+def _bracket(rbm: RBM, samples: np.ndarray | None, test: np.ndarray, options: dict) -> dict[str, float]:
     """ln Z from below by AIS and from above by reverse AIS or, without equilibrium `samples`, by RAISE; or exact."""
     if min(rbm.N, rbm.M) <= _ENUMERATED:
         low = high = exact_log_z(rbm), 0.0, np.inf
     else:
-        found = ais(rbm, chains=runs, **options)
+        found = ais(rbm, chains=ANNEALING["runs"], **options)
         low = found.value, found.stderr, found.ess
         if samples is not None:
-            found = reverse_ais(rbm, samples[:runs], **options)
+            found = reverse_ais(rbm, samples[: ANNEALING["runs"]], **options)
             high = found.value, found.stderr, found.ess
         else:
-            some = test[np.random.default_rng(3).permutation(len(test))[: _EXAMPLES["raise"]]]
-            found = raise_bound(rbm, some, chains=-(-runs // len(some)), **options)
+            some = options["rng"].choice(test, min(len(test), _EXAMPLES["raise"]), replace=False)
+            found = raise_bound(rbm, some, chains=ANNEALING["runs"] // _EXAMPLES["raise"], **options)
             log_z = -rbm.free_energy(some) - found.value
             high = log_z.mean(), log_z.std(ddof=1) / np.sqrt(len(some)), found.ess.mean()
     parts = ("", "_stderr", "_ess")
@@ -462,7 +455,7 @@ def status(folder: str | os.PathLike, wanted: Sequence[Member], protocol: Protoc
     """
     found = {}
     for member in wanted:
-        home, saves, points = Path(folder) / member.name, member.saves(protocol), member.checkpoints(protocol)
+        home, saves, points = Path(folder) / member.name, protocol.saves(), protocol.checkpoints()
         epochs = [epoch for epoch in saves if (home / f"epoch_{epoch:g}.npz").exists()]
         measured = sum((home / f"check_{epoch:g}.npz").exists() for epoch in points)
         unit, total = member.hidden / 500, saves[-1] + len(points)
