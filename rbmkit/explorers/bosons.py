@@ -69,9 +69,8 @@ class RelaxingMode:
         levels = found.propagate(density, [time])[0] if time else density
         lines = {"start": density, "levels": levels, "at the end": potential.boltzmann}
         figures.relaxing_panel(ax, self.z, lines, np.linspace(-6, 6, 41), walkers)
-        ax.set(
-            title=f"P(u, t), t = {time:g}", ylim=(0, 1.7 * max(line.max() for line in lines.values()))
-        )  # room for the legend
+        top = 1.7 * max(line.max() for line in lines.values())  # room for the legend
+        ax.set(title=f"P(u, t), t = {time:g}", ylim=(0, top))
         ax.legend(fontsize=8, loc="upper right")
 
     def _well(self, ax, potential: Potential, s: float, beta: float, mu: float) -> None:
