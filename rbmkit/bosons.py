@@ -1,7 +1,7 @@
 """Diffusion in an effective potential, and the bosons that it is made of.
 
 A density that diffuses in a potential U at inverse temperature beta = 1 / D obeys the Fokker-Planck equation (34).
-With P = e^(-beta U / 2) psi it becomes a Schroedinger equation in imaginary time with the Hamiltonian
+With P = e^(-beta U / 2) psi it becomes a Schrödinger equation in imaginary time with the Hamiltonian
 
     H = -1/2 d^2/dz^2 + V_Q,    V_Q = (beta U')^2 / 8 - beta U'' / 4,                                        Eq. (37)
 
@@ -111,7 +111,7 @@ class Potential:
 
 
 def hamiltonian(potential: Potential, *, absorbing: bool = False) -> sp.csc_array:
-    """The Schroedinger operator H of Eq. (37) on the grid, symmetric and positive semidefinite.
+    """The Schrödinger operator H of Eq. (37) on the grid, symmetric and positive semidefinite.
 
     Hopping between neighbours i and j at distance d with the rates D / d^2 e^(-beta (U_j - U_i) / 2) from i to j has
     the Boltzmann law as its stationary state; the same substitution as Eq. (36) makes it symmetric. This is
