@@ -1,7 +1,7 @@
 """Diffusion in an effective potential, and the bosons that it is made of.
 
 A density that diffuses in a potential U at inverse temperature beta = 1 / D obeys the Fokker-Planck equation (34).
-With P = e^(-beta U / 2) psi it becomes a Schroedinger equation in imaginary time with the Hamiltonian
+With P = e^(-beta U / 2) psi it becomes a Schrödinger equation in imaginary time with the Hamiltonian
 
     H = -1/2 d^2/dz^2 + V_Q,    V_Q = (beta U')^2 / 8 - beta U'' / 4,                                        Eq. (37)
 
@@ -31,6 +31,13 @@ from rbmkit.sampling import draw_seed, gibbs, threads_for
 
 _STEP_WORK = 2**9  # a step of a walker costs about as much as so many couplings in block Gibbs sampling
 _BLOCKS = 20  # of chains, for the jackknife errors
+_STEEPEST = 600.0  # largest exponent of a hop: e^709 is the largest number, and a step squared comes on top
+_ZERO = 1e-12  # relative size below which a frequency or a fluctuation is rounding
+
+
+def _instance(x: object, kind: type, name: str) -> None:
+    if not isinstance(x, kind):
+        raise TypeError(f"{name} must be of the type {kind.__name__}, not {type(x).__name__}")
 
 
 # ---------------------------------------------------------------- potentials on a grid
@@ -104,7 +111,7 @@ class Potential:
 
 
 def hamiltonian(potential: Potential, *, absorbing: bool = False) -> sp.csc_array:
-    """The Schroedinger operator H of Eq. (37) on the grid, symmetric and positive semidefinite.
+    """The Schrödinger operator H of Eq. (37) on the grid, symmetric and positive semidefinite.
 
     Hopping between neighbours i and j at distance d with the rates D / d^2 e^(-beta (U_j - U_i) / 2) from i to j has
     the Boltzmann law as its stationary state; the same substitution as Eq. (36) makes it symmetric. This is
@@ -121,8 +128,22 @@ def hamiltonian(potential: Potential, *, absorbing: bool = False) -> sp.csc_arra
     -------
     (n, n) sparse array
         In the order of ``U.ravel()``, or of ``U[1:-1].ravel()`` (both axes) if absorbing.
+
+    Raises
+    ------
+    TypeError
+        Not a Potential.
+    ValueError
+        U changes so much between neighbours that the rates are beyond the range of numbers.
     """
+    _instance(potential, Potential, "potential")
     half, shape = potential.half, potential.U.shape
+    steepest = max(np.abs(np.diff(half, axis=i)).max() for i in range(half.ndim))
+    if steepest > _STEEPEST:
+        raise ValueError(
+            f"U too steep for this spacing: beta U changes by {2 * steepest:.0f} between neighbours; "
+            "use a finer grid, or let it end earlier"
+        )
     diagonal, hops = np.zeros(shape), 0
     for i, step in enumerate(potential.steps):
         up = np.exp(-np.diff(half, axis=i)) / (2 * step**2)  # from a point to the next one, over 2 D
@@ -154,7 +175,8 @@ class Spectrum:
     ----------
     potential : Potential
     E : (levels,) array
-        Ascending, >= 0. Levels below about 1e-12 / (grid spacing)^2 are rounding.
+        Ascending, >= 0. Levels below about 1e-15 of the largest element of the matrix are rounding; at a steep wall,
+        where beta U changes by b between neighbours at distance d, that element is e^(b / 2) / (2 d^2).
     psi : (levels, ...) array
         States on the grid of the potential, orthonormal under the integral; the first has no node.
     """
@@ -174,16 +196,23 @@ class Spectrum:
         Parameters
         ----------
         density : array of the shape of U
-            Need not be smooth, but what the levels cannot resolve is missing at times below 1 / the largest rate.
+            >= 0. Need not be smooth, but what the levels cannot resolve is missing at times below 1 / the largest rate.
         times : (n,) array
             >= 0.
 
         Returns
         -------
         (n, ...) array
+
+        Raises
+        ------
+        ValueError
+            A negative density or time.
         """
         density = checks.real_array(density, self.potential.U.shape, "density")
         times = checks.real_array(times, (None,), "times")
+        if density.min() < 0:
+            raise ValueError(f"density must be >= 0 everywhere, got {density.min()}")
         if times.min() < 0:
             raise ValueError(f"times must be >= 0, got {times.min()}: diffusion cannot be run backwards")
         half, flat = self.potential.half, self.psi.reshape(len(self.E), -1)
@@ -205,7 +234,12 @@ def spectrum(potential: Potential, levels: int, *, absorbing: bool = False) -> S
     levels : int
         From 1 to the number of grid points minus two.
     absorbing : bool, optional
-        See `hamiltonian`.
+        See `hamiltonian`, also for what it refuses.
+
+    Raises
+    ------
+    ValueError
+        More levels than the grid has.
     """
     H = hamiltonian(potential, absorbing=absorbing)
     levels = checks.positive_int(levels, "levels")
@@ -260,6 +294,7 @@ def kramers(potential: Potential) -> Kramers:
     ValueError
         Not one coordinate, or not exactly two minima inside the grid.
     """
+    _instance(potential, Potential, "potential")
     U = potential.U
     if U.ndim != 1:
         raise ValueError("Kramers' rate is implemented for one coordinate")
@@ -305,7 +340,13 @@ def langevin(
     -------
     (m, n) or (m, n, 2) array
         Positions at `times`.
+
+    Raises
+    ------
+    ValueError
+        A start outside the grid; times negative or not ascending.
     """
+    _instance(potential, Potential, "potential")
     d = potential.U.ndim
     z = checks.real_array(start, (None,) if d == 1 else (None, d), "start").reshape(-1, d)
     low, high = (np.array([axis[end] for axis in potential.axes]) for end in (0, -1))
@@ -349,9 +390,16 @@ def ornstein_uhlenbeck(
     Returns
     -------
     (m, n) array
+
+    Raises
+    ------
+    ValueError
+        Times negative or not ascending; a hill that throws walkers beyond the range of numbers, k t < -300.
     """
     k, z = checks.real(stiffness, "stiffness"), checks.real_array(start, (None,), "start")
     D, waits, rng = 1 / checks.positive_float(beta, "beta"), _intervals(times), checks.as_generator(rng)
+    if k * waits.sum() < -300:
+        raise ValueError(f"stiffness * time must be above -300, or walkers leave all bounds; got {k * waits.sum():.4g}")
     path = np.empty((len(waits), len(z)))
     for i, wait in enumerate(waits):
         spread = np.sqrt(D * (-np.expm1(-2 * k * wait) / k if k else 2 * wait))
@@ -373,8 +421,15 @@ def harmonic_levels(omega: np.ndarray, n: np.ndarray) -> np.ndarray:
 
     For omega < 0 the term -omega / 2 of Eq. (48) raises the levels instead of cancelling the zero-point energy: there
     is no stationary state, and 2 D |omega| is the rate at which probability leaves the saddle.
+
+    Raises
+    ------
+    ValueError
+        omega not finite; n not an integer or negative.
     """
     omega, n = np.asarray(omega, dtype=float), np.asarray(n)
+    if not np.isfinite(omega).all() or n.dtype.kind not in "iu" or (n < 0).any():
+        raise ValueError("omega must be finite, and n must be integers >= 0")
     return np.abs(omega) * (n + (omega < 0))
 
 
@@ -435,7 +490,8 @@ class Oscillators:
 
     @property
     def z0(self) -> np.ndarray:
-        """Where each variable is at rest while the others are at mu, Eq. (42)."""
+        """Where each variable is at rest while the others are at mu, Eq. (42). ValueError if an omega is zero."""
+        self._refuse_zero(self.omega)
         return (np.diag(self.k) * self.mu + self.beta * self.field) / (2 * self.omega)
 
     @property
@@ -471,7 +527,8 @@ class Oscillators:
 
     @property
     def centre(self) -> np.ndarray:
-        """Where all variables are at rest together: the stationary point of U."""
+        """Where all variables are at rest together: the stationary point of U. ValueError if there is not just one."""
+        self._refuse_zero(self.frequencies)
         return np.linalg.solve(2 * self.half_hessian, self.k @ self.mu + self.beta * self.field)
 
     @cached_property
@@ -485,6 +542,11 @@ class Oscillators:
         square = ((zeta @ self.M) * zeta).sum(axis=-1)
         constant = self.Delta @ self.Theta @ self.Delta - self.omega.sum()
         return (square + zeta @ (self.O @ self.Delta) + constant) / 2
+
+    def _refuse_zero(self, omega: np.ndarray) -> None:
+        scale = np.abs(np.diag(self.k)).max() + self.beta * np.abs(self.curvature).max()
+        if np.abs(omega).min() <= _ZERO * scale:
+            raise ValueError("a frequency is zero (lambda = lambda_c): along it no single place is at rest")
 
     @property
     def _off(self) -> np.ndarray:
@@ -514,7 +576,15 @@ def oscillators(
     Oscillators
         Variables u (K), w (K), then the unpaired ones, K = min(N, M), measured from x = y = 0 rather than from the
         saddles, which are at infinity for modes with singular value 0.
+
+    Raises
+    ------
+    TypeError
+        Not an RBM.
+    ValueError
+        A mean that is not strictly between 0 and 1.
     """
+    _instance(rbm, RBM, "rbm")
     m = np.concatenate([_means(m_v, rbm.N, "m_v"), _means(m_h, rbm.M, "m_h")])
     rotation, s = _rotation(rbm)
     k = rotation.T @ (rotation / (m * (1 - m))[:, None])
@@ -570,15 +640,21 @@ def dressed(rbm: RBM, gain_v: np.ndarray, gain_h: np.ndarray, *, beta: float = 1
     ----------
     rbm : RBM
     gain_v, gain_h : (N,) and (M,) arrays
-        Between 0 and 1/4.
+        Between 0 and 1/4. A unit of gain 0 never moves, and has no part in the vectors.
     beta : float, optional
+
+    Raises
+    ------
+    ValueError
+        A gain outside that range.
     """
+    _instance(rbm, RBM, "rbm")
     gains = [checks.real_array(g, (n,), name) for g, n, name in ((gain_v, rbm.N, "gain_v"), (gain_h, rbm.M, "gain_h"))]
     if any(g.min() < 0 or g.max() > 0.25 for g in gains):
         raise ValueError("gains must lie between 0 and 1/4: they are averages of p (1 - p)")
     root_v, root_h = np.sqrt(gains[0]), np.sqrt(gains[1])
     left, s, _ = np.linalg.svd(checks.inverse_temperature(beta) * root_v[:, None] * rbm.W * root_h, full_matrices=False)
-    return Dressed(s, left / np.maximum(root_v, 1e-6)[:, None])
+    return Dressed(s, left * np.divide(1, root_v, where=root_v > 1e-6, out=np.zeros(rbm.N))[:, None])
 
 
 @dataclass(frozen=True, eq=False)
@@ -590,8 +666,8 @@ class Relaxation:
     correlation, stderr : (lags + 1, K) arrays
         Against the number of steps, and its jackknife standard error over groups of chains.
     time, time_stderr : (K,) arrays
-        Integrated autocorrelation time 1/2 + sum of the correlation, in steps; summed to five times its own length.
-        NaN where `lags` is too short for that.
+        Integrated autocorrelation time 1/2 + sum of the correlation from lag 1, in steps; summed to five times its own
+        length. NaN where `lags` is too short for that.
     """
 
     correlation: np.ndarray
@@ -625,7 +701,13 @@ def relaxation(
         Largest lag, <= steps.
     rng : int or Generator
     beta : float, optional
+
+    Raises
+    ------
+    ValueError
+        More lags than steps, fewer than 20 chains, or a projection that never varies and so has no correlation.
     """
+    _instance(rbm, RBM, "rbm")
     v = checks.binary(start, rbm.N, "start")
     vectors = checks.real_array(vectors, (rbm.N, None), "vectors")
     steps, lags, rng = checks.positive_int(steps, "steps"), checks.positive_int(lags, "lags"), checks.as_generator(rng)
@@ -636,8 +718,11 @@ def relaxation(
         x[t] = v.astype(np.float64) @ vectors
         v = gibbs(rbm, v, steps=1, rng=rng, beta=beta).v if t < steps else v
     x -= x.mean(axis=(0, 1))
+    still = np.flatnonzero(np.abs(x).max(axis=(0, 1)) <= _ZERO * np.abs(vectors).sum(axis=0))
+    if len(still):
+        raise ValueError(f"the projections on the columns {still[:5]} of vectors never vary: leave them out")
     groups = np.array_split(np.arange(len(v)), _BLOCKS)
-    sums = np.array([_lagged(x[:, group], lags) for group in groups])  # (groups, lags + 2, K)
+    sums = np.array([_lagged(x[:, group], lags) for group in groups])  # (groups, lags + 3, K)
     left_out = sums.sum(axis=0) - sums
     correlation, jackknife = (_correlation(total) for total in (sums.sum(axis=0), left_out))
     time, window = _integrated_time(correlation)

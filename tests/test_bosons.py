@@ -52,14 +52,13 @@ def test_boltzmann_is_stationary_and_the_hamiltonian_is_a_square():
 
 
 def test_coupled_oscillators_symbolically():
-    """Eqs. (40)-(45) for three variables: V_Q of the quadratic potential, and M = A^2."""
+    """Eqs. (40)-(45) for three variables: V_Q of the quadratic potential from its derivatives; M = A^2."""
     n, beta = 3, sp.Symbol("beta", positive=True)
     k = sp.Matrix(n, n, lambda i, j: sp.Symbol(f"k{min(i, j)}{max(i, j)}"))
-    L, mu, zeta = (sp.Matrix(sp.symbols(f"{name}:3")) for name in ("L", "m", "x"))
+    L, mu, zeta, z = (sp.Matrix(sp.symbols(f"{name}:3")) for name in ("L", "m", "x", "z"))
     omega = [(k[i, i] + beta * L[i]) / 2 for i in range(n)]
     z0 = [mu[i] * k[i, i] / (2 * omega[i]) for i in range(n)]
     delta = sp.Matrix([z0[i] - mu[i] for i in range(n)])
-    z = sp.Matrix(sp.symbols("z:3"))
     bU = sum(beta * L[i] * z[i] ** 2 / 2 for i in range(n)) + ((z - mu).T * k * (z - mu))[0] / 2
     V_Q = sum(bU.diff(z[i]) ** 2 / 8 - bU.diff(z[i], 2) / 4 for i in range(n))
     V_Q = V_Q.subs({z[i]: z0[i] + zeta[i] for i in range(n)}, simultaneous=True)
@@ -71,6 +70,39 @@ def test_coupled_oscillators_symbolically():
     assert sp.simplify(V_Q - eq44) == 0
     A = sp.diag(*omega) + off / 2
     assert sp.simplify(A * A - (M + M.T) / 2) == sp.zeros(n, n)
+    values = np.random.default_rng(2).normal(size=(3, 4))  # rows L, mu, zeta; and the package has the same numbers
+    known = b.Oscillators(np.cov(values.T)[:3, :3], *values[:2, :3], np.zeros(3), 0.7)
+    numbers = dict(zip(k, known.k.ravel())) | {beta: 0.7}
+    for symbols, row in zip((L, mu, zeta), values):
+        numbers |= dict(zip(symbols, row))
+    for matrix, ours in (((M + M.T) / 2, known.M), (O, known.O), (theta, known.Theta), (delta.T, [known.Delta])):
+        np.testing.assert_allclose(np.array(matrix.subs(numbers), float), ours, rtol=1e-9)
+    assert known.quantum(values[2, :3]) == pytest.approx(float(V_Q.subs(numbers)), rel=1e-9)
+
+
+def pair(beta, curvature, field, reach, points=161):
+    """Two coupled oscillators, and their potential on a grid about the stationary point."""
+    k, mu = np.array([[3.0, 1.2], [1.2, 2.0]]), np.array([0.3, -0.2])
+    o = b.Oscillators(k, np.array(curvature), mu, np.array(field), beta)
+    axes = tuple(c + np.linspace(-reach, reach, points) for c in o.centre)
+    Z = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1)
+    bU = np.einsum("...i,ij,...j", Z - mu, k, Z - mu) / 2 + beta * ((Z**2 @ o.curvature) / 2 - Z @ o.field)
+    return o, Z, b.Potential(axes, bU / beta, beta)
+
+
+def test_coupled_oscillators_against_the_grid():
+    """Eq. (44) with fields, shifted minimum and beta != 1, and the levels with |alpha| of A, for both signs."""
+    o, Z, p = pair(1.7, [-0.5, 0.7], [0.4, -0.6], 4.5)
+    np.testing.assert_allclose(o.quantum(Z - o.z0)[2:-2, 2:-2], p.quantum[2:-2, 2:-2], atol=1e-9)
+    low, high = o.frequencies
+    assert low > 0
+    np.testing.assert_allclose(b.spectrum(p, 4).E, [0, low, 2 * low, high], atol=4e-3)
+    o, Z, p = pair(1.7, [-2.5, 0.7], [0.4, -0.6], 6.5)
+    np.testing.assert_allclose(o.quantum(Z - o.z0)[2:-2, 2:-2], p.quantum[2:-2, 2:-2], atol=1e-9)
+    low, high = o.frequencies
+    assert low < 0 < high
+    levels = np.sort(np.add.outer(-low * np.arange(1, 6), high * np.arange(3)).ravel())[:4]
+    np.testing.assert_allclose(b.spectrum(p, 4, absorbing=True).E, levels, rtol=4e-3)
 
 
 def test_a_quartic_term_changes_the_frequency():
@@ -306,6 +338,7 @@ def test_dressed_modes_predict_a_crowded_model():
 def test_wrong_input_is_named():
     z = np.linspace(-1, 1, 9)
     p, rbm = b.Potential((z,), z**2), random_rbm()
+    critical = b.oscillators(planted(6, 9, singular_values=[4.0], rng=0))
     cases = [
         (lambda: b.Potential((z, z, z), z), "one or two"),
         (lambda: b.Potential((z**3,), z), "equidistant"),
@@ -321,10 +354,29 @@ def test_wrong_input_is_named():
         (lambda: b.Oscillators(np.array([[1.0, 2.0], [0.0, 1.0]]), *np.zeros((3, 2))), "symmetric"),
         (lambda: b.dressed(rbm, np.full(7, 0.3), np.full(5, 0.1)), "between 0 and 1/4"),
         (lambda: b.relaxation(rbm, np.ones((30, 7)), np.ones((7, 1)), steps=2, lags=3, rng=0), "lags must be"),
+        (lambda: b.relaxation(rbm, np.ones((30, 7)), np.zeros((7, 2)), steps=3, lags=2, rng=0), "never vary"),
+        (lambda: b.spectrum(b.Potential((z,), 1e4 * z**2), 3), "too steep for this spacing"),
+        (lambda: b.spectrum(p, 3).propagate(-p.boltzmann, [1.0]), "density must be >= 0"),
+        (lambda: b.harmonic_levels(np.nan, 1), "omega must be finite"),
+        (lambda: b.harmonic_levels(1.0, -1), "integers >= 0"),
+        (lambda: b.harmonic_levels(1.0, 1.5), "integers >= 0"),
+        (lambda: b.ornstein_uhlenbeck(-1e3, [1.0], [1.0], beta=1.0, rng=0), "above -300"),
+        (lambda: critical.z0, "no single place"),
+        (lambda: critical.centre, "no single place"),
     ]
     for call, words in cases:
         with pytest.raises(ValueError, match=words):
             call()
+    for call in (lambda: b.spectrum(z, 3), lambda: b.kramers(z), lambda: b.oscillators(rbm.W)):
+        with pytest.raises(TypeError, match="must be of the type"):
+            call()
+
+
+def test_a_unit_that_never_moves_has_no_part_in_the_dressed_modes():
+    gains = np.array([0, 0, 0, 0.1, 0.2, 0.25, 0.2])
+    vectors = b.dressed(random_rbm(), gains, np.full(5, 0.25)).vectors
+    assert np.abs(vectors).max() < 4
+    assert not vectors[:3].any()
 
 
 # ---------------------------------------------------------------- figures and explorer
@@ -334,10 +386,18 @@ def test_figures_draw_what_they_are_given():
     assert [t.get_text() for t in ax[0, 0].get_legend().get_texts()] == ["u, 3 below 0", "w, 0 below 0"]
     found = b.spectrum(harmonic(1.0), 4)
     _, ax = figures.wells({"a": (found, np.zeros(401))}, top=3.0)
-    assert len(ax[1, 0].lines) == 1 + 2 * 4
+    assert len(ax[1, 0].lines) == 2 + 2 * 4
+    np.testing.assert_allclose(ax[1, 0].lines[0].get_ydata(), 0, atol=1e-12)  # V_Q of a constant potential
+    np.testing.assert_allclose(ax[1, 0].lines[1].get_ydata(), found.potential.quantum)
+    _, ax = figures.boson_spectra({"t": omega}, top=1.5)
+    assert "5 above 1.5" in ax[0, 0].get_xlabel()
     x = np.array([0.1, 0.5])
     _, ax = figures.predicted_and_measured({"p": {"q": (x, x, x / 10)}})
     np.testing.assert_allclose(ax[0, 0].containers[0][0].get_ydata(), x)
+    _, ax = figures.measured_on_lines({"m": (x, x, x / 10)}, {"l": (x, 2 * x)}, xlabel="x")
+    assert ax.containers[0][0].get_linestyle() == "None"
+    assert ax.get_xlabel() == "x"
+    np.testing.assert_allclose(ax.lines[0].get_ydata(), 2 * x)
 
 
 @pytest.mark.parametrize("s", [0.0, 6.0])
@@ -352,6 +412,18 @@ def test_explorer_at_the_ends_of_its_sliders(s, beta, mu):
     levels = b.spectrum(mode.potential(s, beta, mu), 30)
     total = levels.propagate(levels.potential.boltzmann, [3.0])[0]
     np.testing.assert_allclose(total, levels.potential.boltzmann, atol=1e-6)
+
+
+def test_explorer_draws_on_one_figure_and_does_not_show_rounding_as_a_gap():
+    mode = explorers.RelaxingMode()
+    first = mode(3.0, 1.0, 0.0, 1.0)
+    count, gap = [len(ax.lines) for ax in first.axes], first.axes[1].get_title()
+    assert mode(6.0, 1.5, 0.0, 1.0) is first
+    assert first.axes[1].get_title() == "gap Γ₁ < 1e-12"
+    mode(3.0, 1.0, 0.0, 1.0)
+    assert [len(ax.lines) for ax in first.axes] == count
+    assert first.axes[1].get_title() == gap
+    assert len(first.axes[2].containers) == 1
 
 
 def test_explorer_redraws_and_says_so_without_ipywidgets(monkeypatch, capsys):

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
-from rbmkit.bosons import Potential, langevin, spectrum
+from rbmkit.bosons import Potential, Spectrum, langevin, spectrum
 from rbmkit.data import planted
 from rbmkit.explorers.widgets import explorer, ipywidgets
 from rbmkit.figures import bosons as figures
@@ -14,10 +15,13 @@ from rbmkit.reciprocal import log_density, modes
 
 _TIMES = np.array([0.0, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0])
 _WALKERS = 500
+_RESOLVED = 1e-12  # the walls make elements of the matrix so large that slower rates are rounding
 
 
 class RelaxingMode:
     """What the explorer draws; the constraint potential, which no slider changes, is computed once.
+
+    One figure serves all calls: new axes and ticks would take as long as all the rest.
 
     The mode has N = 160 visible and M = 120 hidden units in random directions. Coordinate: z = u - mu, from the
     minimum of the constraint; mu is its distance from the saddle.
@@ -29,6 +33,11 @@ class RelaxingMode:
         self.z = np.linspace(-6.2, 6.2, 311)
         self.constraint = -log_density(joined, joined.sum() / 2 + self.z)
         self.constraint -= self.constraint.min()
+        self.fig, self.ax = canvas(1, 3, size=(3.5, 3.3), layout="none")  # a constrained layout is as slow again
+        self.fig.subplots_adjust(left=0.06, right=0.99, bottom=0.16, top=0.87, wspace=0.7)
+        for panel in self.ax:
+            panel.set(xlabel="$u-\\mu$", xlim=(-6, 6), xticks=(-5, 0, 5))
+            panel.yaxis.set_major_locator(MaxNLocator(4))
 
     def potential(self, s: float, beta: float, mu: float) -> Potential:
         """Effective potential along u: -s u^2 / 2 + V_const / beta, Eq. (31)."""
@@ -38,27 +47,31 @@ class RelaxingMode:
         """Left: beta U and the quadratic one. Middle: V_Q and its states. Right: density and walkers at `time`."""
         potential = self.potential(s, beta, mu)
         found = spectrum(potential, 30)
-        fig, ax = canvas(1, 3, size=(3.5, 3.3), layout="none")  # a constrained layout takes as long as all the rest
-        fig.subplots_adjust(left=0.06, right=0.99, bottom=0.16, top=0.87, wspace=0.7)
-        self._well(ax[0], potential, s, beta, mu)
-        figures.states_in_well(ax[1], found, top=max(3.0, 1.15 * found.E[4]), levels=4)
-        ax[1].set(xlabel="$u-\\mu$", title=f"gap Γ₁ = {found.rates[1]:.3g}")
-        start, width = -1.0, 0.2
+        for panel in self.ax:
+            for artist in [*panel.lines, *panel.collections]:
+                artist.remove()
+            panel.containers.clear()
+        self._well(self.ax[0], potential, s, beta, mu)
+        figures.states_in_well(self.ax[1], found, top=max(3.0, 1.15 * found.E[4]), levels=4)
+        gap = found.rates[1]
+        self.ax[1].set_title("gap Γ₁ " + (f"= {gap:.3g}" if gap > _RESOLVED else f"< {_RESOLVED:g}"))
+        self._density(self.ax[2], found, time)
+        return self.fig
+
+    def _density(self, ax, found: Spectrum, time: float) -> None:
+        potential, start, width = found.potential, -1.0, 0.2
         density = np.exp(-0.5 * ((self.z - start) / width) ** 2)
         density /= density.sum() * potential.cell
         keep = slice(8, -8)  # walls: steep, and never reached
-        inner = Potential((self.z[keep],), potential.U[keep], beta)
+        inner = Potential((self.z[keep],), potential.U[keep], potential.beta)
         first = np.random.default_rng(0).normal(start, width, _WALKERS)
-        walkers = langevin(inner, first, [time], dt=0.015 * beta, rng=1)[0] if time else first
-        lines = {"start": density, "levels": found.propagate(density, [time])[0], "at the end": potential.boltzmann}
-        if not time:
-            lines["levels"] = density
-        figures.relaxing_panel(ax[2], self.z, lines, np.linspace(-6, 6, 41), walkers)
-        ax[2].set(xlabel="$u-\\mu$", title=f"P(u, t), t = {time:g}", xlim=(-6, 6), ylim=(0, 2.1))
-        ax[2].legend(fontsize=8, loc="upper right")
-        for panel in ax:
-            panel.locator_params(nbins=5)  # ticks take most of the time of drawing
-        return fig
+        walkers = langevin(inner, first, [time], dt=0.02 * potential.beta, rng=1)[0] if time else first
+        levels = found.propagate(density, [time])[0] if time else density
+        lines = {"start": density, "levels": levels, "at the end": potential.boltzmann}
+        figures.relaxing_panel(ax, self.z, lines, np.linspace(-6, 6, 41), walkers)
+        top = 1.7 * max(line.max() for line in lines.values())  # room for the legend
+        ax.set(title=f"P(u, t), t = {time:g}", ylim=(0, top))
+        ax.legend(fontsize=8, loc="upper right")
 
     def _well(self, ax, potential: Potential, s: float, beta: float, mu: float) -> None:
         z, U = self.z, beta * potential.U
@@ -69,7 +82,7 @@ class RelaxingMode:
         if abs(mu) < 4:
             ax.plot(-mu, np.interp(-mu, z, U) - level, "*", color="magenta", markeredgecolor="black", markersize=12)
         low = (U - level).min()
-        ax.set(xlabel="$u-\\mu$", ylim=(1.15 * min(low, -1), max(8, -0.4 * low)), xlim=(-6, 6))
+        ax.set_ylim(1.15 * min(low, -1), max(8, -0.4 * low))
         ax.set_title(f"βU,  ω = {(4 - beta * s) / 2:.2f}")
         ax.legend(fontsize=9, loc="upper center")
 
