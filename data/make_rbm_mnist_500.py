@@ -2,9 +2,10 @@
 
     python data/make_rbm_mnist_500.py [FOLDER]
 
-makes ``rbm_mnist_500.npz`` (the trained model) and ``trajectory_mnist_500.npz`` (snapshots, their likelihood and the
-training options) next to this script. The state of the training is kept in FOLDER (default ``build/rbm_mnist_500``)
-after every epoch; a run that was stopped continues from there, to the same numbers.
+makes ``rbm_mnist_500.npz`` (the trained model), ``trajectory_mnist_500.npz`` (snapshots, their likelihood and the
+training options) and their checksums in ``SHA256SUMS`` next to this script. The state of the training is kept in
+FOLDER (default ``build/rbm_mnist_500``) after every epoch; a run that was stopped continues from there, to the same
+numbers.
 """
 
 import json
@@ -16,7 +17,7 @@ from tqdm import tqdm
 
 from rbmkit import RBM, SGD, Training, ais, gibbs, mnist, raise_bound, reverse_ais
 from rbmkit.checks import write_npz
-from rbmkit.data import TRAJECTORY_KIND
+from rbmkit.data import TRAJECTORY_KIND, write_sums
 
 HERE = Path(__file__).resolve().parent
 EPOCHS = (0, 0.05, 0.1, 0.2, 0.35, 0.5, 0.75, 1, 1.5, 2, 3, 4, 6, 8, 10, 15, 20, 30, 40, 60)
@@ -96,6 +97,7 @@ def main(folder: Path) -> None:
         options=np.array(json.dumps(training.options())),
         **{name: np.array([row[name] for row in rows]) for name in rows[0]},
     )
+    write_sums(HERE, ["rbm_mnist_500.npz", "trajectory_mnist_500.npz"])
 
 
 if __name__ == "__main__":

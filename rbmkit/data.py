@@ -161,8 +161,14 @@ class Trajectory:
 
 @checks.said_in_one_line()
 def trained() -> RBM:
-    """The RBM with 500 hidden units that ships with the project, trained by ``data/make_rbm_mnist_500.py``."""
-    return RBM.load(data_folder() / "rbm_mnist_500.npz")
+    """The RBM with 500 hidden units that ships with the project, trained by ``data/make_rbm_mnist_500.py``.
+
+    Raises
+    ------
+    FileNotFoundError, ValueError
+        The file is missing or altered.
+    """
+    return RBM.load(_verified(data_folder(), "rbm_mnist_500.npz"))
 
 
 @checks.said_in_one_line()
@@ -172,10 +178,10 @@ def trajectory() -> Trajectory:
     Raises
     ------
     FileNotFoundError, ValueError
-        The file is missing, damaged or foreign.
+        The file is missing or altered.
     """
     keys = ("epochs", "W", "a", "b", "options")
-    arrays = checks.read_npz(data_folder() / "trajectory_mnist_500.npz", keys, kind=TRAJECTORY_KIND)
+    arrays = checks.read_npz(_verified(data_folder(), "trajectory_mnist_500.npz"), keys, kind=TRAJECTORY_KIND)
     epochs, W, a, b, options = (arrays.pop(key) for key in keys)
     return Trajectory(epochs, W, a, b, arrays, json.loads(str(options)))
 
@@ -311,12 +317,7 @@ class Study:
     def _read(self, name: str) -> dict[str, np.ndarray]:
         if name not in self.names:
             raise ValueError(f"no member {name!r} in {self._folder}; it has {', '.join(self.names)}")
-        path = self._folder / f"{name}.npz"
-        if not path.is_file():
-            raise FileNotFoundError(f"no such file: {path}; restore it from the repository")
-        if sha256(path) != self._sums[path.name]:
-            raise ValueError(f"{path} is truncated or altered: its SHA-256 is wrong; restore it from the repository")
-        return checks.read_npz(path, STUDY_KEYS, kind=STUDY_KIND)
+        return checks.read_npz(_verified(self._folder, f"{name}.npz"), STUDY_KEYS, kind=STUDY_KIND)
 
 
 @checks.said_in_one_line()
@@ -340,6 +341,22 @@ def read_sums(folder: Path) -> dict[str, str]:
     if not found or None in found:
         raise ValueError(f"{path} is damaged: each line must hold a SHA-256 and the name of a file")
     return {line[2]: line[1] for line in found}
+
+
+def write_sums(folder: Path, names: Iterable[str]) -> None:
+    """Write the list that `read_sums` reads, for files in the folder."""
+    with checks.replacing(folder / SUMS) as partial:
+        partial.write_text("".join(f"{sha256(folder / name)}  {name}\n" for name in sorted(names)))
+
+
+def _verified(folder: Path, name: str) -> Path:
+    """Path of a file whose SHA-256 is that in the list of its folder."""
+    path, sums = folder / name, read_sums(folder)
+    if not path.is_file():
+        raise FileNotFoundError(f"no such file: {path}; restore it from the repository")
+    if sha256(path) != sums.get(name):
+        raise ValueError(f"{path} is truncated or altered: its SHA-256 is wrong; restore it from the repository")
+    return path
 
 
 def sha256(path: Path) -> str:

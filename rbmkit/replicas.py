@@ -3,7 +3,7 @@
 A study lives in a working folder. Each *member*, say ``pcd-500-0`` (method, hidden units, replica), is trained and then
 measured at its checkpoints; what it needs is on disk, so that a run that was killed goes on where it was:
 
-    FOLDER/study.json             the protocol, the same for all members
+    FOLDER/study.json             the settings, the same for all members
     FOLDER/lock                   held by the process that works here
     FOLDER/pcd-500-0/epoch_3.npz  state of the training (`rbmkit.Training.save`): parameters, chains, seed, ...
     FOLDER/pcd-500-0/check_3.npz  what was measured there
@@ -21,6 +21,7 @@ import shutil
 import socket
 import sqlite3
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -42,9 +43,8 @@ DATA_SETS = ("mnist", "bars")
 LEADING, VECTORS = 8, 5  # modes with statistics; modes whose vectors are kept
 ANNEALING = {"runs": 100, "temperatures": 1000}  # of each estimate of ln Z
 SAMPLES = {"chains": 200, "steps": 100}  # chains of the training, run on
-_PATIENCE = 7 * 24 * 3600  # seconds that the first dask worker may spend in a queue
+EXAMPLES = {"raise": 50, "modes": 2000, "train": 5000}  # test examples for RAISE and x, y; training examples for F
 _ENUMERATED = 20  # units of the smaller layer up to which ln Z is exact
-_EXAMPLES = {"raise": 50, "modes": 2000, "train": 5000}  # test examples for RAISE and x, y; training examples for F
 
 
 # ---------------------------------------------------------------- what a study is
@@ -117,7 +117,13 @@ def members(
     By default PCD with 500, 784, 1200 and 3000 hidden units, CD and Rdm with 500; `hidden` sets the sizes of all.
     """
     sizes = {"PCD": (3000, 1200, 784, 500), "CD": (500,), "Rdm": (500,)}
-    return [Member(m, n, r) for r in replicas for m in sizes if m in methods for n in hidden or sizes[m]]
+    found = (Member(m, n, r) for r in replicas for m in sizes if m in methods for n in hidden or sizes[m])
+    return list(dict.fromkeys(found))
+
+
+def settings(protocol: Protocol) -> dict:
+    """All that is the same for the members of a study: the protocol and the sizes of what is measured."""
+    return {"protocol": asdict(protocol), "annealing": ANNEALING, "samples": SAMPLES, "examples": EXAMPLES}
 
 
 def load_data(protocol: Protocol) -> tuple[np.ndarray, np.ndarray]:
@@ -130,10 +136,8 @@ def load_data(protocol: Protocol) -> tuple[np.ndarray, np.ndarray]:
 
 
 # ---------------------------------------------------------------- training
-def train(folder: Path, member: Member, protocol: Protocol, examples: np.ndarray, driver: int = 0) -> None:
+def train(folder: Path, member: Member, protocol: Protocol, examples: np.ndarray) -> None:
     """Train a member to its end, from its last saved state if there is one.
-
-    A worker process whose parent, the `driver`, is gone (kill -9) stops at the next save.
 
     Raises
     ------
@@ -144,13 +148,10 @@ def train(folder: Path, member: Member, protocol: Protocol, examples: np.ndarray
     done = list(takewhile(lambda epoch: _state(folder, member, epoch).exists(), saves))
     if done:
         training = _resume(_state(folder, member, done[-1]), training, done[-1])
-    child = os.getppid() == driver
     for epoch in saves[len(done) :]:
         updates = round(epoch * training.updates_per_epoch) - training.update
         if updates:
             training.run(updates / training.updates_per_epoch, progress=False)
-        if child and os.getppid() != driver:
-            os._exit(1)
         with _writing(_state(folder, member, epoch)) as path:
             training.save(path)
 
@@ -207,17 +208,19 @@ def measure(folder: Path, member: Member, protocol: Protocol, examples: np.ndarr
         if not path.exists():
             rng = member.rng(stage=1 + training.update)
             v = gibbs(rbm, training.chain_states[: SAMPLES["chains"]], steps=SAMPLES["steps"], rng=rng).v
-            states = {"data": _pairs(rbm, test[: _EXAMPLES["modes"]], rng), "samples": _pairs(rbm, v, rng)}
+            states = {"data": _pairs(rbm, test[: EXAMPLES["modes"]], rng), "samples": _pairs(rbm, v, rng)}
             row = _spectrum(modes) | _free_energies(rbm, examples, test)
             options = {"temperatures": ANNEALING["temperatures"], "pixel_means": examples.mean(axis=0), "rng": rng}
             row |= _bracket(rbm, v if member.method == "PCD" else None, test, options)
             row |= _variables("leading", modes, np.argsort(-modes.s, kind="stable")[:LEADING], overlap, states)
             row |= _variables("followed", modes, np.arange(min(LEADING, len(modes.s))), overlap, states)
             _write(path, row)
-        rows.append(checks.read_npz(path, (), kind=data.STUDY_KIND))
+        rows.append(checks.read_npz(path, ("singular_values",), kind=data.STUDY_KIND))
+        if not np.allclose(rows[-1]["singular_values"], np.sort(modes.s)[::-1], rtol=1e-5, atol=1e-6):
+            raise ValueError(f"{path} was measured on another model; remove it to measure again")
         if epoch == epochs[-1]:
             final = _rounded(training, test)
-    text = {"member": asdict(member), "protocol": asdict(protocol), "annealing": ANNEALING, "samples": SAMPLES}
+    text = {"member": asdict(member), **settings(protocol), "training": fresh.options()}
     final |= {"epochs": np.array(epochs, float), "text": json.dumps(text)}
     stacked = {name: np.array([row[name] for row in reversed(rows)]) for name in rows[0]}
     _write(folder / f"{member.name}.npz", final | stacked)
@@ -264,7 +267,7 @@ def _summary(x: np.ndarray) -> np.ndarray:
 
 
 def _free_energies(rbm: RBM, examples: np.ndarray, test: np.ndarray) -> dict[str, float]:
-    some = {"test": test, "train": examples[: _EXAMPLES["train"]]}
+    some = {"test": test, "train": examples[: EXAMPLES["train"]]}
     return {f"free_energy_{name}": rbm.free_energy(v).mean() for name, v in some.items()}
 
 
@@ -279,8 +282,8 @@ def _bracket(rbm: RBM, samples: np.ndarray | None, test: np.ndarray, options: di
             found = reverse_ais(rbm, samples[: ANNEALING["runs"]], **options)
             high = found.value, found.stderr, found.ess
         else:
-            some = options["rng"].choice(test, min(len(test), _EXAMPLES["raise"]), replace=False)
-            found = raise_bound(rbm, some, chains=ANNEALING["runs"] // _EXAMPLES["raise"], **options)
+            some = options["rng"].choice(test, min(len(test), EXAMPLES["raise"]), replace=False)
+            found = raise_bound(rbm, some, chains=ANNEALING["runs"] // EXAMPLES["raise"], **options)
             log_z = -rbm.free_energy(some) - found.value
             high = log_z.mean(), log_z.std(ddof=1) / np.sqrt(len(some)), found.ess.mean()
     parts = ("", "_stderr", "_ess")
@@ -321,7 +324,7 @@ def run(
     jobs : int
         Processes on this machine, one thread each (a single job uses all threads). Dask: one per worker thread.
     backend : {"loky", "dask"}
-        Engine of joblib: processes on this machine, or a dask cluster.
+        Processes on this machine, through joblib, or a dask cluster.
     scheduler : str, optional
         Address of the dask scheduler.
 
@@ -335,18 +338,21 @@ def run(
     BlockingIOError
         Another process works in this folder; says which.
     ValueError
-        The folder holds a study with another protocol.
+        The folder holds a study with other settings; the backend and the scheduler do not go together.
     RuntimeError
         Some members failed, e.g. for a full disk or a damaged file; says why. The others have been done.
     """
+    if (backend == "dask") != (scheduler is not None):
+        raise ValueError("dask needs the address of a scheduler, e.g. tcp://127.0.0.1:8786; loky takes none")
     folder = Path(folder).resolve()
     folder.mkdir(parents=True, exist_ok=True)
     with locked(folder):
         _agree(folder, protocol)
-        todo = [member for member in wanted if not _result(folder, member).exists()]
-        with _engine(backend, jobs, scheduler), progress(folder, wanted, protocol):
-            work = (joblib.delayed(_attempt)(folder, member, protocol, os.getpid()) for member in todo)
-            errors = joblib.Parallel(batch_size=1, pre_dispatch="all")(work)
+        for leftover in folder.rglob(".*.part"):  # of processes that were killed while they wrote
+            leftover.unlink()
+        work = [(folder, member, protocol, os.getpid()) for member in wanted]
+        with progress(folder, wanted, protocol):
+            errors = _on_cluster(work, scheduler) if backend == "dask" else _on_this_machine(work, jobs)
     failed = [error for error in errors if error]
     if failed:
         raise RuntimeError(f"{len(failed)} of {len(wanted)} members failed:\n" + "\n".join(failed))
@@ -355,42 +361,61 @@ def run(
 
 def _attempt(folder: Path, member: Member, protocol: Protocol, driver: int) -> str | None:
     """Do all for one member; returns what went wrong, so that the others go on."""
+    _die_with(driver)
     try:
+        if _result(folder, member).exists():
+            checks.read_npz(_result(folder, member), data.STUDY_KEYS, kind=data.STUDY_KIND)
+            return None
         examples, test = load_data(protocol)
         (folder / member.name).mkdir(exist_ok=True)
-        train(folder, member, protocol, examples, driver)
+        train(folder, member, protocol, examples)
         measure(folder, member, protocol, examples, test)
     except (OSError, ValueError, FloatingPointError) as error:
         return f"{member.name}: {error}"
 
 
-@contextmanager
-def _engine(backend: str, jobs: int, scheduler: str | None) -> Iterator[None]:
-    """joblib's settings for processes on this machine, or for the cluster of a dask scheduler."""
-    if backend == "loky":
-        threads = {} if jobs == 1 else {"inner_max_num_threads": 1}
-        with joblib.parallel_config(backend="loky", n_jobs=jobs, **threads):
-            yield
-        return
+def _die_with(driver: int) -> None:
+    """Let a process that the `driver` started end when the driver is killed: it must not go on beside the next run."""
+
+    def watch() -> None:
+        while os.getppid() == driver:
+            time.sleep(1)
+        os._exit(1)
+
+    if os.getppid() == driver:
+        threading.Thread(target=watch, daemon=True).start()
+
+
+def _on_this_machine(work: list[tuple], jobs: int) -> list[str | None]:
+    threads = {} if jobs == 1 else {"inner_max_num_threads": 1}
+    with joblib.parallel_config(backend="loky", n_jobs=jobs, **threads):
+        return joblib.Parallel(batch_size=1, pre_dispatch="all")(joblib.delayed(_attempt)(*each) for each in work)
+
+
+def _on_cluster(work: list[tuple], scheduler: str) -> list[str | None]:
+    """Waits for workers as long as it takes. What dask gives up is an error of that member (joblib's dask backend would
+    wait for it for ever)."""
     try:
         import distributed
     except ImportError:
         raise ImportError("the dask backend needs dask.distributed: pip install 'rbmkit[cluster]'") from None
-    if scheduler is None:
-        raise ValueError("the dask backend needs the address of a scheduler, e.g. tcp://127.0.0.1:8786")
     with distributed.Client(scheduler, set_as_default=False) as client:
-        with joblib.parallel_config(backend="dask", client=client, wait_for_workers_timeout=_PATIENCE):
-            yield
+        futures = [client.submit(_attempt, *each, pure=False) for each in work]
+        lost = [future.exception() for future in futures]  # waits
+        return [
+            f"{member.name}: {error}" if error else future.result()
+            for (_, member, *_), error, future in zip(work, lost, futures)
+        ]
 
 
 def _agree(folder: Path, protocol: Protocol) -> None:
-    """Write the protocol to the folder, or see that the one there is the same."""
-    path, text = folder / "study.json", json.dumps(asdict(protocol), indent=1)
+    """Write the settings to the folder, or see that those there are the same."""
+    path, text = folder / "study.json", json.dumps(settings(protocol), indent=1)
     if not path.exists():
         with _writing(path), checks.replacing(path) as partial:
             partial.write_text(text)
-    elif path.read_text() != text:
-        raise ValueError(f"{path} has another protocol; give the same options again, or another folder")
+    elif path.read_bytes() != text.encode():
+        raise ValueError(f"{path} has other settings; give the same options again, or another folder")
 
 
 def _result(folder: Path, member: Member) -> Path:
@@ -404,13 +429,17 @@ def locked(folder: Path) -> Iterator[None]:
     The lock is one of the operating system, on an SQLite file because that works the same on all of them: it goes when
     its process goes, in whatever way.
     """
-    note, lock = folder / "holder", sqlite3.connect(folder / "lock", timeout=0, isolation_level=None)
+    note, path = folder / "holder", folder / "lock"
+    try:
+        lock = sqlite3.connect(path, timeout=0, isolation_level=None)
+    except sqlite3.Error as error:
+        raise OSError(f"cannot lock {path}: {error}") from error
     try:
         try:
             lock.execute("BEGIN EXCLUSIVE")
-        except sqlite3.OperationalError as error:
+        except sqlite3.Error as error:
             if error.sqlite_errorcode != sqlite3.SQLITE_BUSY:
-                raise OSError(f"cannot lock {folder / 'lock'}: {error}") from error
+                raise OSError(f"cannot lock {path}: {error}") from error
             holder = note.read_text() if note.exists() else "another process"
             raise BlockingIOError(f"{folder} is in use by {holder}; wait, or stop it") from None
         with _writing(note):
@@ -437,13 +466,12 @@ def collect(folder: str | os.PathLike, target: str | os.PathLike | None = None) 
     for path in results:
         checks.read_npz(path, data.STUDY_KEYS, kind=data.STUDY_KIND)
     target.mkdir(parents=True, exist_ok=True)
-    sums = data.read_sums(target) if (target / data.SUMS).exists() else {}
+    known = set(data.read_sums(target)) if (target / data.SUMS).exists() else set()
     for path in results:
         with _writing(target / path.name), checks.replacing(target / path.name) as partial:
             shutil.copyfile(path, partial)
-        sums[path.name] = data.sha256(path)
-    with _writing(target / data.SUMS), checks.replacing(target / data.SUMS) as partial:
-        partial.write_text("".join(f"{digest}  {name}\n" for name, digest in sorted(sums.items())))
+    with _writing(target / data.SUMS):
+        data.write_sums(target, known | {path.name for path in results})
     return [target / path.name for path in results]
 
 
@@ -452,7 +480,15 @@ def status(folder: str | os.PathLike, wanted: Sequence[Member], protocol: Protoc
     """Work done and work in all, for the whole ("study") and for each member, read off the files.
 
     The unit is an epoch, or a checkpoint, of a model with 500 hidden units.
+
+    Raises
+    ------
+    FileNotFoundError, ValueError
+        The folder holds no study, or one with other settings.
     """
+    if not (Path(folder) / "study.json").exists():
+        raise FileNotFoundError(f"{folder} holds no study (no study.json)")
+    _agree(Path(folder), protocol)
     found = {}
     for member in wanted:
         home, saves, points = Path(folder) / member.name, protocol.saves(), protocol.checkpoints()

@@ -4,6 +4,7 @@ import gzip
 import hashlib
 import importlib.util
 import itertools
+import shutil
 import struct
 import sys
 from pathlib import Path
@@ -99,6 +100,18 @@ def test_damaged_files(tmp_path, monkeypatch):
     with pytest.raises(ValueError, match="damaged or altered"):
         data.mnist()
 
+
+@pytest.mark.parametrize("loader", [data.trained, data.trajectory])
+def test_another_model_in_the_place_of_a_trained_one(loader, tmp_path, monkeypatch):
+    """A file that is whole, but not the one that ships."""
+    monkeypatch.setenv("RBMKIT_DATA", str(tmp_path))
+    shutil.copy(ROOT / "data" / data.SUMS, tmp_path)
+    for name in data.read_sums(tmp_path):
+        data.RBM.random(784, 5, sigma=1.0, rng=0).save(tmp_path / name)
+    with pytest.raises(ValueError, match="mnist_500.npz is truncated or altered"):
+        loader()
+    data.write_sums(tmp_path, list(data.read_sums(tmp_path)))
+    assert data.trained().M == 5
 
 # ---------------------------------------------------------------- make_mnist.py
 @pytest.fixture

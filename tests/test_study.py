@@ -8,7 +8,7 @@ import subprocess
 import sys
 import threading
 import time
-from dataclasses import asdict
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -64,7 +64,7 @@ def test_the_study_has_four_sizes_three_methods_and_five_replicas():
     }
     assert [m.replica for m in everything] == sorted(m.replica for m in everything)  # a cut leaves a balanced study
     assert len({m.rng().random() for m in everything}) == 30
-    assert [m.name for m in members(["CD"], [24], [3])] == ["cd-24-3"]
+    assert [m.name for m in members(["CD"], [24, 24], [3, 3])] == ["cd-24-3"]
 
 
 def test_checkpoints_end_with_the_training():
@@ -185,9 +185,29 @@ def test_dask_workers_give_the_same_bytes_though_one_is_killed(done, tmp_path):
     assert same(done, tmp_path, FIRST, SECOND)
 
 
+def test_a_member_that_dask_gives_up_is_an_error(tmp_path):
+    """And not a run that waits for ever."""
+    distributed = pytest.importorskip("distributed")
+    dask = pytest.importorskip("dask")
+    options = {"host": "127.0.0.1", "dashboard_address": None, "n_workers": 1, "threads_per_worker": 1}
+    with dask.config.set({"distributed.scheduler.allowed-failures": 0}), distributed.LocalCluster(**options) as cluster:
+
+        def kill():
+            wait_for(tmp_path / FIRST.name / "epoch_0.2.npz")
+            os.kill(next(iter(cluster.workers.values())).pid, signal.SIGTERM if os.name == "nt" else signal.SIGKILL)
+
+        killer = threading.Thread(target=kill)
+        killer.start()
+        with pytest.raises(RuntimeError, match=f"1 of 1 members failed:\n{FIRST.name}: Attempted to run task"):
+            replicas.run(tmp_path, [FIRST], PROTOCOL, backend="dask", scheduler=cluster.scheduler_address)
+        killer.join()
+
+
 def test_dask_needs_an_address_and_its_package(tmp_path, monkeypatch):
     with pytest.raises(ValueError, match="address of a scheduler"):
         replicas.run(tmp_path, [FIRST], PROTOCOL, backend="dask")
+    with pytest.raises(ValueError, match="loky takes none"):
+        replicas.run(tmp_path, [FIRST], PROTOCOL, scheduler="tcp://127.0.0.1:1")
     monkeypatch.setitem(sys.modules, "distributed", None)
     with pytest.raises(ImportError, match=r"rbmkit\[cluster\]"):
         replicas.run(tmp_path, [FIRST], PROTOCOL, backend="dask", scheduler="tcp://127.0.0.1:1")
@@ -205,7 +225,7 @@ def test_two_runs_do_not_share_a_folder(tmp_path):
 
 
 def test_a_folder_has_one_protocol(done):
-    with pytest.raises(ValueError, match="another protocol"):
+    with pytest.raises(ValueError, match="other settings"):
         replicas.run(done, [FIRST], Protocol(data="bars", epochs=5.0))
 
 
@@ -245,6 +265,52 @@ def test_a_damaged_state_is_named_and_kept_and_the_other_members_go_on(done, tmp
     path.unlink()
     replicas.run(tmp_path, [FIRST], PROTOCOL)
     assert same(done, tmp_path, FIRST)
+
+
+def test_measurements_of_another_model_are_refused(done, tmp_path):
+    shutil.copytree(done / FIRST.name, tmp_path / FIRST.name)
+    path = tmp_path / FIRST.name / "check_1.npz"
+    for other in (done / FIRST.name / "check_2.npz", done / "cd-24-0" / "check_1.npz"):
+        shutil.copy(other, path)
+        with pytest.raises(RuntimeError, match=r"check_1\.npz was measured on another model"):
+            replicas.run(tmp_path, [FIRST], PROTOCOL)
+    path.unlink()
+    replicas.run(tmp_path, [FIRST], PROTOCOL)
+    assert same(done, tmp_path, FIRST)
+
+
+def test_a_damaged_result_is_an_error_of_the_run(done, tmp_path):
+    (tmp_path / f"{FIRST.name}.npz").write_bytes(b"")
+    with pytest.raises(RuntimeError, match=rf"{FIRST.name}\.npz"):
+        replicas.run(tmp_path, [FIRST], PROTOCOL)
+
+
+@posix
+def test_leftovers_and_workers_of_a_killed_run_go(tmp_path):
+    with subprocess.Popen(
+        [*COMMAND, tmp_path, *OPTIONS, "0", "1", "--jobs", "2"], stderr=subprocess.DEVNULL
+    ) as process:
+        wait_for(tmp_path / FIRST.name / "epoch_0.5.npz")
+        workers = [int(path.parts[2]) for path in Path("/proc").glob("[0-9]*/stat")
+                   if path.exists() and path.read_text().rpartition(")")[2].split()[1] == str(process.pid)]  # fmt: skip
+        process.send_signal(signal.SIGKILL)
+    deadline = time.monotonic() + 30
+    while any(Path(f"/proc/{pid}").exists() for pid in workers) and time.monotonic() < deadline:
+        time.sleep(0.2)
+    assert workers
+    assert not any(Path(f"/proc/{pid}").exists() for pid in workers)
+    leftover = tmp_path / FIRST.name / ".epoch_1.npz.0.part"
+    leftover.write_bytes(b"half a file")
+    replicas.run(tmp_path, [FIRST], PROTOCOL)
+    assert not leftover.exists()
+
+
+@pytest.mark.parametrize("kind", ["folder", "text"])
+def test_a_lock_that_is_no_lock_is_named(tmp_path, kind):
+    path = tmp_path / "lock"
+    path.mkdir() if kind == "folder" else path.write_text("no database " * 100)
+    with pytest.raises(OSError, match=f"cannot lock {path}"):
+        replicas.run(tmp_path, [FIRST], PROTOCOL)
 
 
 # ---------------------------------------------------------------- results and their loader
@@ -327,6 +393,11 @@ def test_the_command_line_explains_itself(capsys):
 def test_progress_follows_the_files(done, tmp_path):
     folder = tmp_path / FIRST.name
     folder.mkdir()
+    with pytest.raises(FileNotFoundError, match="holds no study"):
+        replicas.status(tmp_path, [FIRST], PROTOCOL)
+    shutil.copy(done / "study.json", tmp_path)
+    with pytest.raises(ValueError, match="other settings"):
+        replicas.status(tmp_path, [FIRST], Protocol())
     total = replicas.status(tmp_path, [FIRST], PROTOCOL)[FIRST.name]
     assert total == (0, (4 + 12) * 24 / 500)
     shutil.copy(done / FIRST.name / "epoch_3.npz", folder)
@@ -356,7 +427,7 @@ def test_the_shipped_results_are_complete_and_small():
     assert set(study.names) == {member.name for member in members()}
     for name in study.names:
         found = study.statistics(name)
-        assert found.text["protocol"] == asdict(Protocol())  # all members were trained alike
+        assert {key: found.text[key] for key in replicas.settings(Protocol())} == replicas.settings(Protocol())
         assert found.epochs.tolist() == Protocol().checkpoints()
         assert found.rounding[1] < 0.05
     assert {path.name for path in (folder / "study").iterdir()} == {SUMS, *(f"{name}.npz" for name in study.names)}

@@ -30,6 +30,6 @@ def likelihoods(brackets: Mapping[str, tuple], *, start: float = 1.0) -> tuple[F
     ax[0].set_xscale("symlog", linthresh=0.1)
     ax[0].set_xlim(-0.005, None)
     ax[1].set_title(f"from epoch {start:g} on")
-    ax[0].set_title("solid: AIS, dashed: conservative end")
+    ax[0].set_title("solid: AIS, dashed: reverse AIS or RAISE")
     ax[0].legend()
     return fig, ax
