@@ -22,8 +22,12 @@ inside. Threaded BLAS calls between parallel regions would make two thread pools
 takes several times longer), so no BLAS is called in these loops.
 
 THE DRAW. A unit with field x is 1 with probability sigma(x) = 1 / (1 + e^-x), that is if u (1 + e^-x) <= 1 for uniform
-u. Field, exponential, random number and comparison are fused, in float32. Probabilities below 2^-32 count as zero,
-those above 1 - 2^-24 as one.
+u. Field, exponential, random number and comparison are fused, in float32. Probabilities below 2^-32 count as zero. Near
+one, u and the product have steps of 1e-7: units that should be 0 with a probability below 1e-6 are 0 too rarely, by
+13 % at x = 14 and by two thirds at x = 16.
+
+TRAINING needs <v_i h_j> over data and chains, with the mean of h_j given v in place of h_j. Row i is the sum of the
+means of those samples in which v_i = 1; where these are the majority, the sum over the others is taken from the total.
 
 RANDOM NUMBERS are counter-based: unit j of layer l at step s of chain c sees hash(key(seed, s, l, c), j), so the
 numbers depend neither on the number of threads nor on the size of chunks, and a run can be resumed at any step. The
@@ -62,6 +66,8 @@ STRIDES = (np.arange(BLOCK, dtype=np.uint64) * GOLDEN).astype(np.uint32)
 _OPTIONS = {"cache": True, "nogil": True, "error_model": "numpy", "fastmath": {"contract", "reassoc", "nsz", "arcp"}}
 jit = njit(**_OPTIONS)
 parallel = njit(parallel=True, **_OPTIONS)
+inlined = njit(inline="always", **_OPTIONS)  # two flavours that compile faster, for what no Python code calls
+internal = njit(no_cpython_wrapper=True, no_cfunc_wrapper=True, **_OPTIONS)
 
 f32, u32, u64 = np.float32, np.uint32, np.uint64
 
@@ -139,7 +145,7 @@ def _fill_strip(typingctx, columns, at, sums, to):
     return sig, codegen
 
 
-@jit
+@inlined
 def _fill_sums(columns, block, first, last, width, sums):
     """The sums over all non-empty subsets of each group of four rows of columns[block], groups `first` to `last`."""
     for g in range(first, last):
@@ -185,7 +191,7 @@ def _adder(width):
 _add_rows, _add_strip = _adder(BLOCK), _adder(LANES)
 
 
-@jit
+@inlined
 def _new_accumulators(n):
     """Uninitialised (n, BLOCK) float32 that starts at a cache line (`new_rows` for compiled code)."""
     raw = np.empty(n * BLOCK + LANES, np.float32)
@@ -193,14 +199,14 @@ def _new_accumulators(n):
     return raw[skip : skip + n * BLOCK].reshape(n, BLOCK)
 
 
-@jit
+@internal
 def _work(n, groups):
     """Work space of n chains for layers of at most so many groups: row lists, their lengths, sums, fields."""
     rows, counts = np.empty(n * (groups + LARGEST_TILE), np.uint16), np.empty((groups // TILE + 1, n), np.int64)
     return rows, counts, _new_accumulators(LARGEST_TILE * SUMS), _new_accumulators(n)
 
 
-@jit
+@internal
 def _pack(v, first, packed):
     """Rows of 0/1 bytes, four at a time, to numbers 0..15."""
     whole = v.shape[1] // GROUP
@@ -214,7 +220,7 @@ def _pack(v, first, packed):
             packed[c, whole] = (packed[c, whole] if i % GROUP else 0) | v[first + c, i] << (i % GROUP)
 
 
-@jit
+@internal
 def _unpack(packed, v, first):
     whole = v.shape[1] // GROUP
     for c in range(packed.shape[0]):
@@ -225,7 +231,7 @@ def _unpack(packed, v, first):
             v[first + c, i] = (packed[c, whole] >> (i % GROUP)) & 1
 
 
-@jit
+@inlined
 def _tile(packed, groups):
     """Number of groups in a tile, a multiple of TILE, such that about TILE of them are not all zero."""
     some = 0
@@ -235,7 +241,7 @@ def _tile(packed, groups):
     return min(LARGEST_TILE, TILE * max(1, round(packed.shape[0] * groups / max(some, 1))))
 
 
-@jit
+@inlined
 def _list_rows(packed, groups, tile, rows, counts):
     """Rows of the sums for the groups that are not all zero, in lists of one tile and chain: rows (tiles, n, tile)."""
     for c in range(packed.shape[0]):
@@ -247,13 +253,13 @@ def _list_rows(packed, groups, tile, rows, counts):
             counts[first // tile, c] = k
 
 
-@jit
+@inlined
 def _width(block, groups):
     """Columns of a block that are in use, in whole vectors, for a layer of so many groups."""
     return min(BLOCK, -(-(groups * GROUP - block * BLOCK) // LANES) * LANES)
 
 
-@jit
+@internal
 def _fields(columns, block, width, groups, rows, counts, bias, sums, acc):
     """acc[c] = bias + fields of the first `width` units of `block`, for every chain c of the chunk."""
     n, tile = rows.shape[1], rows.shape[2]
@@ -271,7 +277,7 @@ def _fields(columns, block, width, groups, rows, counts, bias, sums, acc):
                     _add_strip(sums, q, rows, at, counts[t, c], acc, c * BLOCK + q)
 
 
-@jit
+@internal
 def _lists(packed, groups, work):
     """Row lists of all chains, in tiles that suit the density of the states."""
     rows, counts, _, _ = work
@@ -283,7 +289,7 @@ def _lists(packed, groups, work):
 
 
 # ---- random numbers --------------------------------------------------------------------------------------------------
-@jit
+@inlined
 def _mix64(x):
     x = (x ^ (x >> u64(30))) * u64(0xBF58476D1CE4E5B9)
     x = (x ^ (x >> u64(27))) * u64(0x94D049BB133111EB)
@@ -292,33 +298,26 @@ def _mix64(x):
 
 @jit
 def stream_key(seed, step, layer, chain):
-    """64-bit key of the random numbers of one layer (0 hidden, 1 visible) of one chain at one step."""
+    """64-bit key of the random numbers of one layer of one chain at one step: 0 is the layer that is drawn first in the
+    step (h, for chains that start from v), 1 the other."""
     key = _mix64(u64(seed) + u64(0x9E3779B97F4A7C15) * (u64(2) * u64(step) + u64(layer) + u64(1)))
     return _mix64(key + u64(0xD1B54A32D192ED03) * (u64(chain) + u64(1)))
 
 
-@jit
-def _stream_keys(seed, step, layer, first, n):
-    keys = np.empty(n, np.uint64)
-    for c in range(n):
-        keys[c] = stream_key(seed, step, layer, first + c)
-    return keys
-
-
-@jit
+@inlined
 def _fold(x, shift, multiplier):
     """(x ^ x >> shift) * multiplier mod 2^32; NumPy's functions keep 32 bits where numba's operators widen to 64."""
     return np.multiply(np.bitwise_xor(x, np.right_shift(x, u32(shift))), u32(multiplier))
 
 
-@jit
+@inlined
 def _scramble(x, key):
     x = np.add(_fold(x, 16, 0x21F0AAAD), u32(key >> u64(32)))
     x = _fold(x, 15, 0xD35A2D97)
     return np.bitwise_xor(x, np.right_shift(x, u32(15)))
 
 
-@jit
+@inlined
 def _unit(word):
     """Uniform float32 in (0, 1], from the upper 31 bits."""
     return (f32(np.int32(np.right_shift(word, u32(1)))) + f32(0.5)) * f32(2.0**-31)
@@ -336,7 +335,7 @@ def uniform(key, j):
     return _unit(random_word(key, j))
 
 
-@jit
+@inlined
 def _first_word(key, block):
     """What `random_word` scrambles for the first unit of a block; unit j of the block adds STRIDES[j]."""
     return np.add(u32(key), np.multiply(u32(block * BLOCK), u32(GOLDEN)))
@@ -358,30 +357,34 @@ def exp_negative(x):
 
 
 # ---- block Gibbs sampling --------------------------------------------------------------------------------------------
-@jit
+@inlined
 def _bit(z, e, u):
     """1 with probability sigma(z), given e = exp(-|z|) and uniform u."""
     return u * (f32(1) + e) <= (f32(1) if z >= f32(0) else e)
 
 
-@jit
+@inlined
 def _store(words, packed, c, block):
     """Pack bytes of 0/1, four in a word, to numbers 0..15: the multiplication brings their lowest bits together."""
     for q in range(BLOCK // GROUP):
         packed[c, block * (BLOCK // GROUP) + q] = np.right_shift(np.multiply(words[q], u32(0x01020408)), u32(24))
 
 
-@jit
-def _half_step(columns, bias, base, beta, seed, step, layer, first, given, groups, drawn, groups_drawn, work):
-    """Draw a layer, with probabilities sigma(base + beta (bias + field)), for the chains of a chunk."""
+@internal
+def _half_step(columns, bias, base, beta, seed, half, first, given, groups, drawn, groups_drawn, work):
+    """Draw a layer, with probabilities sigma(base + beta (bias + field)), for the chains of a chunk.
+
+    half = 2 step + layer is the number of the half step: one argument, because numba compiles a function once more for
+    each constant (0, 1, BLOCK) that it is called with.
+    """
     rows, (_, counts, sums, acc) = _lists(given, groups, work), work
-    bits, keys = np.zeros(BLOCK, np.uint8), _stream_keys(seed, step, layer, first, given.shape[0])
+    bits = np.zeros(BLOCK, np.uint8)
     words = bits.view(np.uint32)
     for block in range(columns.shape[0]):
         width = _width(block, groups_drawn)
         _fields(columns, block, width, groups, rows, counts, bias, sums, acc)
         for c in range(given.shape[0]):
-            key = keys[c]
+            key = stream_key(seed, half >> 1, half & 1, first + c)
             word = _first_word(key, block)
             for j in range(width):
                 z = base[block, j] + beta * acc[c, j]
@@ -389,23 +392,23 @@ def _half_step(columns, bias, base, beta, seed, step, layer, first, given, group
             _store(words, drawn, c, block)
 
 
-@jit
+@inlined
 def _packed_chunk(columns_h, columns_v, v, first, last):
     """The states v of a chunk, packed; room for their h; the groups of each layer; and work space."""
     n, groups_v, groups_h = last - first, columns_h.shape[1] // GROUP, columns_v.shape[1] // GROUP
     packed_v = np.zeros((n, columns_v.shape[0] * (BLOCK // GROUP)), np.uint8)
     packed_h = np.zeros((n, columns_h.shape[0] * (BLOCK // GROUP)), np.uint8)
-    _pack(v, first, packed_v[:, :groups_v])
+    _pack(v, first, packed_v)
     return packed_v, packed_h, groups_v, groups_h, _work(n, max(groups_v, groups_h))
 
 
-@jit
+@internal
 def _gibbs_chunk(columns_h, b, columns_v, a, v, h, first, last, steps, beta, seed, step0):
     packed_v, packed_h, groups_v, groups_h, work = _packed_chunk(columns_h, columns_v, v, first, last)
     none_h, none_v = np.zeros_like(b), np.zeros_like(a)
-    for s in range(step0, step0 + steps):
-        _half_step(columns_h, b, none_h, beta, seed, s, 0, first, packed_v, groups_v, packed_h, groups_h, work)
-        _half_step(columns_v, a, none_v, beta, seed, s, 1, first, packed_h, groups_h, packed_v, groups_v, work)
+    for half in range(2 * step0, 2 * (step0 + steps), 2):
+        _half_step(columns_h, b, none_h, beta, seed, half, first, packed_v, groups_v, packed_h, groups_h, work)
+        _half_step(columns_v, a, none_v, beta, seed, half + 1, first, packed_h, groups_h, packed_v, groups_v, work)
     _unpack(packed_v, v, first)
     _unpack(packed_h, h, first)
 
@@ -419,7 +422,7 @@ def gibbs(columns_h, b, columns_v, a, v, h, steps, beta, seed, step0, chunk):
 
 
 # ---- annealing -------------------------------------------------------------------------------------------------------
-@jit
+@internal
 def _bias_sums(da, groups):
     """da.v in the same groups of four as the sums: (groups * 16,)."""
     sums = np.zeros(groups * SUMS)
@@ -431,7 +434,7 @@ def _bias_sums(da, groups):
     return sums
 
 
-@jit
+@internal
 def _log_weight(acc, c, width, change, top, bottom):
     """change times the sum of max(acc[c], 0), plus the log of the product of top / bottom, for the units of a block.
 
@@ -446,7 +449,7 @@ def _log_weight(acc, c, width, change, top, bottom):
     return change * linear + math.log(above / below)
 
 
-@jit
+@internal
 def _anneal_chunk(columns_h, b, columns_v, da, a0, v, first, last, betas, seed, step0, log_w):
     packed_v, packed_h, groups_v, groups_h, work = _packed_chunk(columns_h, columns_v, v, first, last)
     n, (_, counts, sums, acc) = last - first, work
@@ -473,9 +476,8 @@ def _anneal_chunk(columns_h, b, columns_v, da, a0, v, first, last, betas, seed, 
                     bits[j] = _bit(z, e, _unit(_scramble(np.add(word, STRIDES[j]), key)))
                 _store(words, packed_h, c, block)
                 log_w[first + c] += _log_weight(acc, c, width, float(new) - float(old), top, bottom)
-        _half_step(
-            columns_v, da, a0, new, seed, step0 + s, 1, first, packed_h, groups_h, packed_v, groups_v, work
-        )
+        half = 2 * (step0 + s) + 1
+        _half_step(columns_v, da, a0, new, seed, half, first, packed_h, groups_h, packed_v, groups_v, work)
     _unpack(packed_v, v, first)
 
 
@@ -502,7 +504,7 @@ def _hidden_means_chunk(columns_h, b, v, first, last, means):
     _pack(v, first, packed)
     rows = _lists(packed, groups, work)
     for block in range(columns_h.shape[0]):
-        _fields(columns_h, block, BLOCK, groups, rows, counts, b, sums, acc)
+        _fields(columns_h, block, means.shape[2], groups, rows, counts, b, sums, acc)
         for c in range(n):
             for j in range(BLOCK):
                 e = exp_negative(-abs(acc[c, j]))
@@ -510,23 +512,14 @@ def _hidden_means_chunk(columns_h, b, v, first, last, means):
 
 
 @parallel
-def run_phases(columns_h, b, columns_v, a, data, means_d, v, h, means_m, from_hidden, steps, seed, step0, tasks):
-    """What an update samples: `steps` block Gibbs steps of the chains v, h in place, hidden means of data and chains.
-
-    The chains start from h if `from_hidden`, else from v. A task takes its share of chains and of data: one region.
-    """
-    n, n_d = v.shape[0], data.shape[0]
-    for t in prange(tasks):
-        first, last = t * n // tasks, (t + 1) * n // tasks
-        if from_hidden:
-            _gibbs_chunk(columns_v, a, columns_h, b, h, v, first, last, steps, f32(1), seed, step0)
-        else:
-            _gibbs_chunk(columns_h, b, columns_v, a, v, h, first, last, steps, f32(1), seed, step0)
-        _hidden_means_chunk(columns_h, b, v, first, last, means_m)
-        _hidden_means_chunk(columns_h, b, data, t * n_d // tasks, (t + 1) * n_d // tasks, means_d)
+def hidden_means(columns_h, b, v, means, chunk):
+    """<h | v> of the states v (n, N), to means (blocks, n, BLOCK)."""
+    for t in prange((v.shape[0] + chunk - 1) // chunk):
+        last = min(v.shape[0], (t + 1) * chunk)
+        _hidden_means_chunk(columns_h, b, v, t * chunk, last, means)
 
 
-@jit
+@internal
 def _list_samples(v, i, value, rows):
     """Samples c with v[c, i] = value, to row i of `rows`; returns their number."""
     n = 0
@@ -545,7 +538,7 @@ def _list_minority(v, first, rows, counts, ones):
             counts[i] = _list_samples(v, i, 0, rows)
 
 
-@jit
+@internal
 def _correlate(means, block, total, i, rows, counts, ones, n, acc):
     """acc = sum over n samples of v_i times the hidden means of the block, from the samples with the rarer v_i."""
     for j in range(BLOCK):
@@ -666,7 +659,7 @@ def log_sums(A_high, A_mid, B_low, c_high, c_mid, c_low, every, out):
 # one thread carries each of them through all steps.
 
 
-@jit
+@internal
 def _force(table, low, per_cell, z0, z1, axis):
     """Component `axis` of the force at (z0, z1), bilinear in table (n0, n1, axes); n1 = 1 for one coordinate."""
     s = (z0 - low[0]) * per_cell[0]
@@ -682,7 +675,7 @@ def _force(table, low, per_cell, z0, z1, axis):
     return (1 - t) * lower + t * upper
 
 
-@jit
+@internal
 def _inside(z, low, high):
     """z reflected at the ends of the grid."""
     if z < low:

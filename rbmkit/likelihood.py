@@ -28,7 +28,7 @@ from rbmkit import checks, kernels
 from rbmkit.model import RBM, pixel_fields, softplus
 from rbmkit.sampling import arranged, chunk_size, draw_seed, gibbs, threads_for
 
-_LARGEST_LAYER = 32  # units of the layer to enumerate: 2^32 states take an hour
+_LARGEST_LAYER = 32  # units of the layer to enumerate: 2^32 states take minutes
 _LARGEST_TABLE = 20  # units of the layer to enumerate for moments, whose states are held in memory
 _BLOCK = 2**22  # numbers in one work array (32 MB)
 _MEAN_MARGIN = 0.01  # the base model keeps its pixel means this far from 0 and 1, so that it covers the model

@@ -73,7 +73,7 @@ def gibbs(
 
     Notes
     -----
-    Fields are summed in float32; probabilities below 2**-32 count as zero, above 1 - 2**-24 as one. The cost is
+    Fields are summed in float32; probabilities below 2**-32 count as zero, and those above 1 - 1e-7 as one. The cost is
     proportional to n N M.
     """
     steps, beta = checks.positive_int(steps, "steps"), np.float32(checks.inverse_temperature(beta))
@@ -96,6 +96,8 @@ def arranged(rbm: RBM) -> Arranged:
     """The kernels' form of an RBM, made on first use and kept with it (8 N M bytes: an RBM never changes)."""
     cached = rbm.__dict__.get("_arranged")
     if cached is None:
+        if max(abs(part).max() for part in (rbm.W, rbm.a, rbm.b)) > np.finfo(np.float32).max:
+            raise ValueError("parameters above 3e38 do not fit in the float32 numbers that are used for sampling")
         columns_h, columns_v = kernels.new_columns(rbm.N, rbm.M), kernels.new_columns(rbm.M, rbm.N)
         kernels.arrange(rbm.W.astype(np.float32), columns_h, columns_v)
         cached = Arranged(columns_h, columns_v, kernels.padded(rbm.a), kernels.padded(rbm.b))

@@ -341,13 +341,15 @@ class Training:
             self._v = batch.copy()
         elif self.method == "Rdm":
             self._h = random_states(self.chains, len(self._b), np.random.default_rng((self.seed, self.update, 1)))
-        (columns_h, columns_v), (means_d, means_m) = self._columns, self._means
+        columns_h, columns_v = self._columns
         b, a = kernels.padded(self._b), kernels.padded(self._a)
-        tasks = -(-self.chains // chunk_size(self.chains))
-        kernels.run_phases(
-            columns_h, b, columns_v, a, batch, means_d, self._v, self._h, means_m,
-            self.method == "Rdm", self.steps, self.seed, self._step, tasks,
-        )  # fmt: skip
+        how = self.steps, np.float32(1), self.seed, self._step, chunk_size(self.chains)
+        if self.method == "Rdm":
+            kernels.gibbs(columns_v, a, columns_h, b, self._h, self._v, *how)
+        else:
+            kernels.gibbs(columns_h, b, columns_v, a, self._v, self._h, *how)
+        for v, means in zip((batch, self._v), self._means, strict=True):
+            kernels.hidden_means(columns_h, b, v, means, chunk_size(len(v)))
 
     def _offsets(self) -> tuple[np.ndarray, np.ndarray]:
         """Averages of v and h over both phases, weighted equally."""

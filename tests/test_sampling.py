@@ -226,3 +226,8 @@ def test_bad_input_is_refused_with_one_sentence(change, error, message):
     arguments = {"start": 3, "steps": 1, "rng": 1} | change
     with pytest.raises(error, match=message):
         gibbs(small_rbm(), arguments.pop("start"), **arguments)
+
+
+def test_parameters_beyond_single_precision_are_refused():
+    with pytest.raises(ValueError, match="do not fit"):
+        gibbs(RBM(np.full((2, 2), 1e39), np.zeros(2), np.zeros(2)), 3, steps=1, rng=0)
