@@ -21,6 +21,7 @@ import numpy as np
 from scipy.special import expit, logit, rel_entr
 
 from rbmkit import checks
+from rbmkit.data import ModePaths
 from rbmkit.model import RBM
 from rbmkit.reciprocal import Modes, log_density
 
@@ -102,12 +103,15 @@ def aguilera_perez(points: np.ndarray, angle: float) -> np.ndarray:
     -------
     (n, n) array
         R; the map of space is x -> points[0] + R (x - points[0]).
+
+    Raises
+    ------
+    ValueError
+        Not n - 1 points, or their edges do not span n - 2 dimensions: no one subspace goes through them.
     """
-    points, angle = checks.real_array(points, (None, None), "points"), checks.real(angle, "angle")
-    n = points.shape[1]
-    if len(points) != n - 1 or n < 3:
-        raise ValueError(f"points must be n - 1 points in n >= 3 dimensions, got shape {points.shape}")
-    edges, M = (points[1:] - points[0]).T, np.eye(n)
+    edges, angle = _edges(points), checks.real(angle, "angle")
+    n = len(edges)
+    M = np.eye(n)
     for column in range(n - 2):
         for row in range(n - 1, column, -1):
             t = np.arctan2(edges[row, column], edges[row - 1, column])
@@ -121,13 +125,23 @@ def aguilera_perez(points: np.ndarray, angle: float) -> np.ndarray:
 
 def plane_around(points: np.ndarray) -> np.ndarray:
     """The plane in which `aguilera_perez` rotates: (2, n), orthonormal, with the same sense of rotation."""
-    points = checks.real_array(points, (None, None), "points")
-    edges = (points[1:] - points[0]).T
+    edges = _edges(points)
     Q, R = np.linalg.qr(edges, mode="complete")
     plane = Q[:, -2:].T
     if np.linalg.slogdet(Q)[0] * np.sign(np.diag(R)).prod() < 0:  # (edges, p, q) must be right-handed
         plane[1] *= -1
     return plane
+
+
+def _edges(points: np.ndarray) -> np.ndarray:
+    points = checks.real_array(points, (None, None), "points")
+    count, n = points.shape
+    if count != n - 1 or n < 3:
+        raise ValueError(f"points must be n - 1 points in n >= 3 dimensions, got shape {points.shape}")
+    edges = (points[1:] - points[0]).T
+    if np.linalg.matrix_rank(edges) < n - 2:
+        raise ValueError("points must be the corners of a simplex: here some coincide or are linearly dependent")
+    return edges
 
 
 def random_planes(k: int, n: int, *, rng: int | np.random.Generator, axes: bool = False, fixed: int = 0) -> np.ndarray:
@@ -157,6 +171,9 @@ def random_planes(k: int, n: int, *, rng: int | np.random.Generator, axes: bool 
 
 def haar(n: int, k: int, *, rng: int | np.random.Generator) -> np.ndarray:
     """k orthonormal vectors in n dimensions, uniformly distributed: columns of a Haar-distributed matrix, (n, k)."""
+    n, k = checks.positive_int(n, "n"), checks.positive_int(k, "k")
+    if k > n:
+        raise ValueError(f"k must be at most n: there are no {k} orthonormal vectors in {n} dimensions")
     Q, R = np.linalg.qr(checks.as_generator(rng).normal(size=(n, k)))
     return Q * np.sign(np.diag(R))
 
@@ -169,7 +186,7 @@ def rotated(W: np.ndarray, left: Rotation, right: Rotation) -> np.ndarray:
 # ---------------------------------------------------------------- tests of weights
 @dataclass(frozen=True, eq=False)
 class Divergence:
-    """How far apart two sets of weights are, in nats, with bootstrap standard errors.
+    """How far apart two sets of weights are, in nats, with bootstrap standard errors (NaN without a bootstrap).
 
     Attributes
     ----------
@@ -191,8 +208,8 @@ def divergence(
     """Divergences between the distributions of the entries of two matrices.
 
     Both are counted in the same bins, which hold equally many of the pooled values: no range has to be chosen and no
-    bin is nearly empty. Two independent samples of n values each from one law have a Jensen-Shannon divergence of
-    (bins - 1) / (4 n) on average.
+    bin is nearly empty. A common factor of both matrices changes nothing. Two independent samples of n values each from
+    one law have a Jensen-Shannon divergence of (bins - 1) / (4 n) on average.
 
     Parameters
     ----------
@@ -201,6 +218,7 @@ def divergence(
     bins : int, optional
     bootstrap : int, optional
         Resamplings of the rows, the same for both matrices; entries of a row are correlated, so rows are the unit.
+        0 for none.
     rng : int or Generator
     """
     W = checks.real_array(W, (None, None), "W")
@@ -210,11 +228,13 @@ def divergence(
     sample = pooled[:: max(1, pooled.size // _EDGE_SAMPLE)]
     edges = np.unique(np.quantile(sample, np.linspace(0, 1, bins + 1)[1:-1]))
     counts = [_counts_by_row(x, edges) for x in (W, other)]
-    draws = rng.multinomial(len(W), np.full(len(W), 1 / len(W)), size=checks.integer(bootstrap, "bootstrap", least=2))
-    js, kl = _divergences(*(c.sum(axis=0) for c in counts))
+    js, kl = (float(x) for x in _divergences(*(c.sum(axis=0) for c in counts)))
+    if checks.integer(bootstrap, "bootstrap", least=0) == 0:
+        return Divergence(js=js, js_error=np.nan, kl=kl, kl_error=np.nan)
+    draws = rng.multinomial(len(W), np.full(len(W), 1 / len(W)), size=bootstrap)
     js_drawn, kl_drawn = _divergences(*(draws @ c for c in counts))
     kl_error = np.std(kl_drawn) if np.isfinite(kl_drawn).all() else np.inf
-    return Divergence(js=float(js), js_error=float(np.std(js_drawn)), kl=float(kl), kl_error=float(kl_error))
+    return Divergence(js=js, js_error=float(np.std(js_drawn)), kl=kl, kl_error=float(kl_error))
 
 
 def _counts_by_row(x: np.ndarray, edges: np.ndarray) -> np.ndarray:
@@ -267,7 +287,7 @@ def sign_test(W: np.ndarray, *, repeats: int = 999, rng: int | np.random.Generat
         Random elements of the group.
     rng : int or Generator
     """
-    W, rng = checks.real_array(W, (None, None), "W"), checks.as_generator(rng)
+    W, rng = _nonzero(W), checks.as_generator(rng)
     flips = rng.choice([-1.0, 1.0], size=(W.shape[1], checks.positive_int(repeats, "repeats")))
     scale = np.sum(W**2)
     return _randomisation(np.sum(W.sum(axis=1) ** 2) / scale, np.sum((W @ flips) ** 2, axis=0) / scale)
@@ -286,7 +306,7 @@ def permutation_test(W: np.ndarray, *, repeats: int = 19, rng: int | np.random.G
     repeats : int, optional
     rng : int or Generator
     """
-    W, rng = checks.real_array(W, (None, None), "W"), checks.as_generator(rng)
+    W, rng = _nonzero(W), checks.as_generator(rng)
 
     def statistic(x: np.ndarray) -> float:
         gram = x.T @ x if x.shape[0] > x.shape[1] else x @ x.T
@@ -294,6 +314,13 @@ def permutation_test(W: np.ndarray, *, repeats: int = 19, rng: int | np.random.G
 
     null = [statistic(rng.permuted(W, axis=1)) for _ in range(checks.positive_int(repeats, "repeats"))]
     return _randomisation(statistic(W), np.array(null))
+
+
+def _nonzero(W: np.ndarray) -> np.ndarray:
+    W = checks.real_array(W, (None, None), "W")
+    if not W.any():
+        raise ValueError("W must not be zero: there is nothing to test")
+    return W
 
 
 def _randomisation(statistic: float, null: np.ndarray) -> SymmetryTest:
@@ -394,6 +421,8 @@ def mode_cumulants(
     """
     c, m = _direction(modes, i, stable), np.concatenate(_means(modes, means))
     variance = m * (1 - m)
+    if not (c**2 * variance).any():
+        raise ValueError("means must leave a unit of the mode free: all are 0 or 1, and z has no fluctuations")
     shift = -(modes.y0[i] + (-1 if stable else 1) * modes.x0[i]) / np.sqrt(2)
     terms = c * m, c**2 * variance, c**3 * variance * (1 - 2 * m), c**4 * variance * (1 - 6 * variance)
     return np.array([term.sum() for term in terms]) + [shift, 0, 0, 0]
@@ -494,7 +523,7 @@ def cavity_means(
     -------
     (N,) and (M,) arrays
     """
-    v, h = checks.real_array(v, (rbm.N,), "v"), checks.real_array(h, (rbm.M,), "h")
+    v, h = _in_unit_interval(v, rbm.N, "v"), _in_unit_interval(h, rbm.M, "h")
     U, V = modes.U[:, i], modes.V[:, i]
     field_v = rbm.a + rbm.W @ h - U * (modes.a0[i] + modes.s[i] * (V @ h))
     field_h = rbm.b + v @ rbm.W - V * (modes.b0[i] + modes.s[i] * (U @ v))
@@ -503,6 +532,8 @@ def cavity_means(
 
 def local_minima(f: Callable[[np.ndarray], np.ndarray], low: float, high: float, *, points: int = 801) -> np.ndarray:
     """Minima of a function of an array inside (low, high), the lowest first: on a grid, refined by a parabola."""
+    if not checks.real(low, "low") < checks.real(high, "high"):
+        raise ValueError(f"low must be below high, got {low} and {high}")
     z = np.linspace(low, high, points)
     y = f(z)
     k = 1 + np.flatnonzero((y[1:-1] < y[:-2]) & (y[1:-1] <= y[2:]))
@@ -516,26 +547,54 @@ def local_minima(f: Callable[[np.ndarray], np.ndarray], low: float, high: float,
 
 @dataclass(frozen=True, eq=False)
 class OrderParameter:
-    """z_i = u_i and z_{M+i} = w_i of some states, from the saddle of the mode, which is at zero.
+    """z_i = u_i (row 0) and z_{M+i} = w_i (row 1) through a training, from the saddle of the mode, which is at zero.
 
     Attributes
     ----------
-    mean, std : (2,) arrays
-        Over the states, of u and of w.
-    constraint : (2,) array
-        Minimum of the constraint potential, mu, Eq. (29).
+    mu : (2, T) array
+        Minimum of the constraint potential, Eq. (29).
+    data, samples : (2, T) arrays
+        Means over test examples and over samples of the model.
+    data_std, samples_std : (2, T) arrays
+        Their standard deviations.
     """
 
-    mean: np.ndarray
-    std: np.ndarray
-    constraint: np.ndarray
+    mu: np.ndarray
+    data: np.ndarray
+    samples: np.ndarray
+    data_std: np.ndarray
+    samples_std: np.ndarray
 
 
-def order_parameter(modes: Modes, v: np.ndarray, h: np.ndarray, i: int = 0) -> OrderParameter:
-    """Mean and spread of the reciprocal variables of mode i over joint states, as in Figs. 7 and 8."""
-    z = np.array(modes.to_uw(modes.x(v, i), modes.y(h, i), i))
-    mu = np.array(modes.to_uw(modes.mu_x[i], modes.mu_y[i], i))
-    return OrderParameter(mean=z.mean(axis=1), std=z.std(axis=1), constraint=mu)
+def order_parameter(paths: ModePaths, i: int = 0) -> OrderParameter:
+    """Order parameters of mode i of a stored training, Figs. 7 and 8.
+
+    The sign of a mode is arbitrary: (U_i, V_i) -> (-U_i, -V_i) turns u and w around. It is chosen here such that
+    mu_x >= 0, as in `rbmkit.reciprocal.modes`: by the weights alone, whatever data and samples do.
+
+    Parameters
+    ----------
+    paths : ModePaths
+        E.g. ``study().statistics("pcd-500-0").leading``.
+    i : int, optional
+    """
+    sign = np.where(paths.mu_x[:, i] < 0, -1.0, 1.0)
+
+    def uw(x: np.ndarray, y: np.ndarray) -> np.ndarray:  # Eq. (19)
+        dx, dy = x - paths.x0[:, i], y - paths.y0[:, i]
+        return sign * np.stack([dx + dy, dy - dx]) / np.sqrt(2)
+
+    def std(x: np.ndarray, y: np.ndarray, cov: np.ndarray) -> np.ndarray:  # var u and var w: those of (y +- x) / sqrt 2
+        half = (x[:, i, 1] ** 2 + y[:, i, 1] ** 2) / 2
+        return np.sqrt(np.stack([half + cov[:, i], half - cov[:, i]]))
+
+    return OrderParameter(
+        mu=uw(paths.mu_x[:, i], paths.mu_y[:, i]),
+        data=uw(paths.x_data[:, i, 0], paths.y_data[:, i, 0]),
+        samples=uw(paths.x_samples[:, i, 0], paths.y_samples[:, i, 0]),
+        data_std=std(paths.x_data, paths.y_data, paths.cov_data),
+        samples_std=std(paths.x_samples, paths.y_samples, paths.cov_samples),
+    )
 
 
 def _landau(modes: Modes, i: int, stable: bool, mu: float, series: np.ndarray) -> Landau:
@@ -557,7 +616,14 @@ def _means(modes: Modes, means: tuple[np.ndarray, np.ndarray] | None) -> tuple[n
     sizes = len(modes.U), len(modes.V)
     if means is None:
         return tuple(np.full(n, 0.5) for n in sizes)
-    return tuple(checks.real_array(m, (n,), "means") for m, n in zip(means, sizes, strict=True))
+    return tuple(_in_unit_interval(m, n, "means") for m, n in zip(means, sizes, strict=True))
+
+
+def _in_unit_interval(means: np.ndarray, n: int, name: str) -> np.ndarray:
+    means = checks.real_array(means, (n,), name)
+    if means.min() < 0 or means.max() > 1:
+        raise ValueError(f"{name} must be means of units, in [0, 1]; found {means.min()} to {means.max()}")
+    return means
 
 
 def _tilted_density(c: np.ndarray, m: np.ndarray, x: np.ndarray) -> np.ndarray:

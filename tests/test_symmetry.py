@@ -1,6 +1,7 @@
 """Rotations, tests of symmetry and Landau's free energy, against definitions, enumeration and known null laws."""
 
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ from scipy.integrate import quad
 from scipy.optimize import minimize_scalar
 
 from rbmkit import RBM, all_states, curie_weiss, planted
+from rbmkit.data import ModePaths
 from rbmkit.explorers import symmetry as explorers
 from rbmkit.figures import symmetry as figures
 from rbmkit.reciprocal import log_density, modes
@@ -110,6 +112,23 @@ def test_wrong_rotations_are_refused():
         aguilera_perez(np.eye(4), 0.1)
     with pytest.raises(ValueError, match="leave a plane"):
         random_planes(1, 6, rng=0, fixed=5)
+    with pytest.raises(ValueError, match="no 5 orthonormal vectors in 3"):
+        haar(3, 5, rng=0)
+
+
+@pytest.mark.parametrize("around", [lambda points: aguilera_perez(points, 0.1), plane_around])
+def test_points_without_one_subspace_are_refused(around):
+    points = np.random.default_rng(0).normal(size=(4, 5))
+    assert around(points).shape[1] == 5
+    coincident, in_line = points.copy(), points.copy()
+    coincident[2] = points[1]
+    in_line[2] = 2 * points[1] - points[0]
+    for wrong in (coincident, in_line):
+        with pytest.raises(ValueError, match="coincide"):
+            around(wrong)
+    for wrong in (points[:3], np.eye(5)):
+        with pytest.raises(ValueError, match="n - 1 points"):
+            around(wrong)
 
 
 # ---------------------------------------------------------------- tests of weights
@@ -148,6 +167,21 @@ def test_divergence_bounds_and_errors():
     assert far.kl == np.inf
     with pytest.raises(ValueError, match="other must have shape"):
         divergence(W, W.T, rng=0)
+
+
+def test_divergence_has_no_scale_and_no_error_without_a_bootstrap():
+    rng = np.random.default_rng(0)
+    W, other = rng.normal(size=(30, 20)), rng.standard_t(3, size=(30, 20))
+    plain, large = (divergence(f * W, f * other, bootstrap=0, rng=0) for f in (1, 1000))
+    assert plain.js == pytest.approx(large.js)
+    assert plain.js == divergence(W, other, rng=0).js > 0
+    assert np.isnan([plain.js_error, plain.kl_error]).all()
+
+
+@pytest.mark.parametrize("test", [sign_test, permutation_test])
+def test_nothing_to_test_in_zero_weights(test):
+    with pytest.raises(ValueError, match="must not be zero"):
+        test(np.zeros((4, 3)), rng=0)
 
 
 @pytest.mark.parametrize("test", [sign_test, permutation_test])
@@ -233,7 +267,7 @@ def test_landau_of_the_exact_marginal_is_near_the_edgeworth_one_and_nearer_to_th
 
 
 def test_edgeworth_with_a_third_cumulant_is_the_expansion_of_a_skewed_law():
-    """Chi-squared with n degrees of freedom as a sum: compare through the saddle-point density of unequal means."""
+    """Units with means far from 1/2: against the saddle-point density of the same sum, up to a constant."""
     rng = np.random.default_rng(0)
     rbm = RBM(W=rng.normal(0, 0.05, (300, 200)) + 0.01, a=rng.normal(0, 0.1, 300), b=np.zeros(200))
     m = modes(rbm)
@@ -329,15 +363,44 @@ def test_cavity_takes_out_one_mode_only():
     np.testing.assert_allclose(cavity[1], 1 / (1 + np.exp(-2 * field)))
 
 
+def test_means_outside_of_the_unit_interval_or_frozen_are_refused():
+    rbm, m = random_modes(8, 6)
+    half, wrong = (np.full(8, 0.5), np.full(6, 0.5)), (np.full(8, 1.5), np.full(6, 0.5))
+    for call in (landau, mode_cumulants, critical_coupling):
+        assert call(m, means=half) is not None
+        with pytest.raises(ValueError, match=r"means of units, in \[0, 1\]; found 1.5"):
+            call(m, means=wrong)
+    with pytest.raises(ValueError, match=r"v must be means of units"):
+        cavity_means(rbm, m, 0, *wrong)
+    with pytest.raises(ValueError, match="must leave a unit"):
+        landau(m, means=(np.zeros(8), np.ones(6)))
+
+
 def test_order_parameter():
-    _, m = random_modes(8, 6)
-    rng = np.random.default_rng(0)
-    v, h = rng.integers(0, 2, (50, 8)), rng.integers(0, 2, (50, 6))
-    result = order_parameter(m, v, h, 1)
-    x, y = v @ m.U[:, 1] - m.x0[1], h @ m.V[:, 1] - m.y0[1]
-    np.testing.assert_allclose(result.mean, [(x + y).mean() / np.sqrt(2), (y - x).mean() / np.sqrt(2)])
-    np.testing.assert_allclose(result.std, [(x + y).std() / np.sqrt(2), (y - x).std() / np.sqrt(2)])
-    np.testing.assert_allclose(result.constraint, [landau(m, 1).mu, landau(m, 1, stable=True).mu])
+    """From statistics of x and y as the study stores them, against u and w of the states; the sign is that of mu_x."""
+    rng, rows = np.random.default_rng(0), []
+    for sign in (1, -1):
+        _, m = random_modes(8, 6)
+        m = replace(m, **{name: sign * getattr(m, name) for name in ("U", "V", "a0", "b0")})
+        data, samples = ((rng.integers(0, 2, (50, 8)), rng.integers(0, 2, (50, 6))) for _ in range(2))
+        row = {name: getattr(m, name) for name in ("s", "a0", "b0", "x0", "y0", "mu_x", "mu_y")}
+        for name, (v, h) in (("data", data), ("samples", samples)):
+            x, y = m.x(v), m.y(h)
+            row |= {f"x_{name}": np.stack([x.mean(axis=0), x.std(axis=0)], axis=1)}
+            row |= {f"y_{name}": np.stack([y.mean(axis=0), y.std(axis=0)], axis=1)}
+            row[f"cov_{name}"] = np.array([np.cov(x[:, k], y[:, k], ddof=0)[0, 1] for k in range(6)])
+        rows.append((m, data, samples, row))
+    nothing = dict.fromkeys(("label", "rank", "overlap"), np.zeros((2, 6)))
+    paths = ModePaths(**nothing, **{name: np.array([row[-1][name] for row in rows]) for name in rows[0][-1]})
+    z = order_parameter(paths, 1)
+    for t, (m, data, samples, _) in enumerate(rows):
+        sign = np.sign(m.mu_x[1])
+        for (v, h), mean, std in ((data, z.data, z.data_std), (samples, z.samples, z.samples_std)):
+            uw = sign * np.array(m.to_uw(m.x(v, 1), m.y(h, 1), 1))
+            np.testing.assert_allclose(mean[:, t], uw.mean(axis=1))
+            np.testing.assert_allclose(std[:, t], uw.std(axis=1))
+        np.testing.assert_allclose(z.mu[:, t], [sign * landau(m, 1, stable=stable).mu for stable in (False, True)])
+    np.testing.assert_allclose(z.mu[:, 0], z.mu[:, 1])  # the same weights, whatever the sign of the modes
 
 
 def test_local_minima():
@@ -345,6 +408,8 @@ def test_local_minima():
     exact = np.sort(np.roots([4, 0, -4, 0.1]).real)[[0, 2]]
     np.testing.assert_allclose(found, exact, atol=1e-5)
     assert len(local_minima(lambda z: z, -1, 1)) == 0
+    with pytest.raises(ValueError, match="low must be below high"):
+        local_minima(lambda z: z**2, 1, -1)
 
 
 # ---------------------------------------------------------------- figures and explorers

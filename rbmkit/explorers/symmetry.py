@@ -49,9 +49,9 @@ class Rotations:
         after = self.noise < expit(field)
         if i != j:
             count = (after != self.before).sum(axis=1).mean()
-            title = f"{count:.1f} pixels per digit changed (light: gone, dark blue: new)"
+            title = f"{count:.1f} pixels per digit changed (orange: gone, blue: new)"
         shade = np.where(after, 0.0, 1.0)[..., None] * np.ones(3)
-        shade[self.before & ~after] = (0.95, 0.65, 0.5)
+        shade[self.before & ~after] = (0.95, 0.6, 0.35)
         shade[~self.before & after] = (0.0, 0.35, 0.7)
         rows = len(shade) // _COLUMNS
         tiles = np.pad(shade.reshape(rows, _COLUMNS, 28, 28, 3), ((0, 0), (0, 0), (1, 1), (1, 1), (0, 0)))
@@ -111,8 +111,8 @@ class Wells:
     def __call__(self, epoch: float, mode: int = 1, ceiling: float = 40.0) -> Figure:
         """f_i(u) at a snapshot; the curves are cut at `ceiling` above their minimum."""
         s, mu, z, curves, data, samples = self.panels[self.epochs.index(epoch)][mode - 1]
-        fig, ax = canvas(size=(6.4, 3.9), layout="none")
-        fig.subplots_adjust(left=0.12, bottom=0.15, right=0.97)
+        fig, ax = canvas(size=(6.4, 4.3), layout="none")
+        fig.subplots_adjust(left=0.12, bottom=0.28, right=0.97)
         figures.rug(ax, data, samples, ceiling)
         figures.landau_curves(ax, z, curves, ceiling=ceiling)
         ax.axvline(0, color="magenta", linestyle="--", linewidth=1, label="saddle")
@@ -120,7 +120,7 @@ class Wells:
         side = "above" if s > 4 else "below"
         ax.set_title(rf"epoch {epoch:g}: $\lambda_{mode}$ = {s:.2f}, {side} $4/\beta$", fontsize=11)
         ax.set(xlabel=f"$u_{mode}$", ylabel="f above its minimum", xlim=(z[0], z[-1]))
-        ax.legend(fontsize=9, loc="upper center", ncols=3)
+        ax.legend(fontsize=9, loc="upper center", bbox_to_anchor=(0.5, -0.2), ncols=3)
         return fig
 
 

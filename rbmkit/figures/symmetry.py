@@ -70,7 +70,7 @@ def history(epochs: np.ndarray, panels: Mapping[str, tuple[Mapping[str, tuple], 
             panel.errorbar(epochs[: len(y)], y, yerr=error[0] if error else None, label=label, **style)
         _epochs(panel, epochs[-1])
         panel.set(ylabel=title, yscale=scale)
-        panel.legend(fontsize=9)
+        panel.legend(fontsize=9, loc="upper center", bbox_to_anchor=(0.5, -0.2), ncols=3)
     return fig, ax
 
 
@@ -84,9 +84,11 @@ def growth(updates: np.ndarray, measured: np.ndarray, predicted: np.ndarray, cri
     ax.axhline(4, color="black", linestyle=":", linewidth=1)
     ax.text(updates[-1], 3.85, r"$\lambda_c=4$", ha="right", va="top", fontsize=10)
     ax.axhline(critical, color="0.4", linestyle="-.", linewidth=1)
-    ax.text(updates[0], critical * 1.05, rf"$\lambda_c={critical:.2f}$, real pixel variances", va="bottom", fontsize=10)
+    ax.text(updates[0], critical * 1.05, rf"$\lambda_c={critical:.2f}$, real pixels", va="bottom", fontsize=10)
     ax.plot([], [], "--", color="black", marker="", label="linear theory")
     ax.set(xlabel="update", ylabel="singular value", yscale="log", ylim=(0.9 * measured.min(), 1.6 * measured.max()))
+    ax.set_yticks([0.5, 1, 2, 4], ["0.5", "1", "2", "4"])
+    ax.minorticks_off()
     ax.legend(fontsize=9, loc="center left", bbox_to_anchor=(1, 0.5))
     return fig, ax
 
@@ -209,7 +211,7 @@ def collapse(
     fig, ax = canvas(size=(6.2, 3.6))
     for k, (title, xy) in enumerate(points.items()):
         ax.plot(*xy.T, color=COLOURS[k], marker=MARKERS[k], linestyle="none", markersize=6, label=title)
-    ax.plot(s, predicted, "-", color="black", marker="", label=r"$\sqrt{\kappa/(1-\lambda_1\kappa)}$")
+    ax.plot(s, predicted, "-", color="black", marker="", label="Eq. (5.10)")
     ax.axvline(critical, color="0.4", linestyle="-.", linewidth=1)
     ax.text(critical, 0.98, rf" $\lambda_c={critical:.2f}$", transform=ax.get_xaxis_transform(), va="top", fontsize=10)
     ax.set(xlabel=r"$\lambda_1$", ylabel="width of $u_1$ in the samples", yscale="log", ylim=(0.4, 8))
