@@ -32,9 +32,10 @@ from rbmkit.model import RBM, softplus
 from rbmkit.reciprocal import modes
 
 _TOLERANCE = 1e-11  # a solution: no mean changes by more than this in one sweep
-_DISTINCT = 1e-5  # two solutions: some mean differs by more than this
+_DISTINCT = 1e-3  # two solutions: some mean differs by more than this (a threefold root is found to 1e-11^(1/3) only)
 _SWEEPS = 60  # before Newton's method
 _MOST_STEPS = 400
+_LEAP = 30.0  # how far a slow sweep is extrapolated
 _LONGEST_STEP = 3.0  # of a logit, in a step of Newton's method
 _CONJUGATE_GRADIENTS = 60  # per step of Newton's method
 _MARGIN = 1e-12  # starts are kept this far from 0 and 1
@@ -84,7 +85,10 @@ class Action:
 
     def __call__(self, z: np.ndarray, zhat: np.ndarray) -> np.ndarray:
         """S(z, zhat) of Eqs. (25)-(26), complex, up to multiples of 2 pi i."""
-        trace = np.log1p(np.exp(-1j * (zhat @ self.R))).sum(axis=-1) + 1j * (zhat @ self.shift)
+        theta = -1j * (zhat @ self.R)
+        large = theta.real > 0  # ln(1 + e^theta) without overflow
+        softplus_theta = np.where(large, theta, 0) + np.log1p(np.exp(np.where(large, -theta, theta)))
+        trace = softplus_theta.sum(axis=-1) + 1j * (zhat @ self.shift)
         return -self.beta * self.energy(z) + 1j * (zhat * z).sum(axis=-1) - len(self.shift) * np.log(2 * np.pi) + trace
 
     def gradient(self, z: np.ndarray, zhat: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -163,7 +167,7 @@ class MeanField:
 
     @property
     def stability(self) -> np.ndarray:
-        """Largest singular value of A at each solution, (n,); above 1 it is no maximum of the bound, but a saddle."""
+        """Largest singular value of A at each solution, (n,); for order 1, above 1 it is no maximum of the bound."""
         return self.spectrum[:, 0]
 
     @cached_property
@@ -182,8 +186,8 @@ def mean_field(rbm: RBM, start: np.ndarray | None = None, *, beta: float = 1.0, 
     """Solve the mean-field equations, the saddle-point equations (27a-f), from one or many starts.
 
     Each sweep sets the means of the hidden units to the optimum at fixed visible ones, and then the reverse; the
-    approximate ln Z never falls. Starts that are slow go on with Newton's method (conjugate gradients inside), a step
-    of which counts only if it brings the equations closer to being solved.
+    approximate ln Z never falls. Starts that are slow go on with Newton's method (conjugate gradients inside) and with
+    sweeps that are extrapolated; a step of these counts only if it raises ln Z, or at least halves the change.
 
     Parameters
     ----------
@@ -226,7 +230,8 @@ def saddle_log_z(rbm: RBM, start: np.ndarray | None = None, *, beta: float = 1.0
     """ln Z at the saddle point of the action, the best one found from `start` (default 1/2): a lower bound on ln Z.
 
     The arguments are those of `mean_field`. The constant -(N + M) ln(2 pi) of Eq. (25) is left out: the fluctuations
-    cancel it, see `one_loop_log_z`.
+    cancel it, see `one_loop_log_z`. In a symmetric model with beta lambda_1 > 4 the start at 1/2 stays at a point that is
+    not the best: start elsewhere too.
     """
     return float(mean_field(rbm, start, beta=beta).log_z[0])
 
@@ -315,17 +320,19 @@ class _Equations:
         for step in range(_MOST_STEPS):
             swept, change = self.sweep(x[todo])
             if step >= _SWEEPS:
-                trial, trial_change = self.sweep(self.newton(x[todo]))
-                gain = self.log_z(trial, self.hidden(trial)) - self.log_z(swept, self.hidden(swept))
-                better = (gain > 1e-9) | (trial_change < change / 2)
-                swept[better], change[better] = trial[better], trial_change[better]
+                here = self.log_z(swept, self.hidden(swept))
+                for target in (self.newton(x[todo]), x[todo] + _LEAP * (swept - x[todo])):  # the second leaves saddles
+                    trial, trial_change = self.sweep(target)
+                    value = self.log_z(trial, self.hidden(trial))
+                    better = (value > here + 1e-9) | (trial_change < change / 2)
+                    swept[better], change[better], here[better] = trial[better], trial_change[better], value[better]
             x[todo] = swept
             todo = todo[change > _TOLERANCE]
             if not len(todo):
                 return x
         raise ArithmeticError(
-            f"mean field: {len(todo)} of {len(x)} starts have not converged after {_MOST_STEPS} steps "
-            f"(means still change by {change.max():.1e}); try other starts or another beta"
+            f"mean field: {len(todo)} of {len(x)} starts have not converged after {_MOST_STEPS} steps (means still change "
+            f"by {change.max():.1e}); leave out those in rows {', '.join(map(str, todo[:10]))}, or take another beta"
         )
 
     def sweep(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -504,7 +511,8 @@ def mode_potential(
 
     With x' and y' of the other modes fixed, the hidden units are independent given x, and the visible ones feel fixed
     fields; the density of x = U_i . v under these is taken in the saddle-point approximation (Daniels): the tilt t
-    adds t U_i to the visible fields and puts their mean at x(t). For a model of rank one nothing is frozen.
+    adds t U_i to the visible fields and puts their mean at x(t). For a model of rank one nothing is frozen. Where almost
+    all units are decided the approximation fails: from beta lambda of about 8 on, at the ends of the support.
 
     Parameters
     ----------
@@ -516,7 +524,7 @@ def mode_potential(
     beta : float, optional
         Inverse temperature, >= 0.
     tilt : (n,) array, optional
-        Increasing; by default 401 values that cover nearly the whole support of x.
+        Increasing; by default 401 values that cover nearly the whole support of x, whatever the fields.
 
     Returns
     -------
@@ -528,12 +536,13 @@ def mode_potential(
     if i >= len(m.s):
         raise ValueError(f"mode must be below min(N, M) = {len(m.s)}, got {i}")
     U, V, s = m.U[:, i], m.V[:, i], m.s[i]
-    t = (
-        8 / np.sqrt((U**4).sum()) * np.linspace(-1, 1, 401)
-        if tilt is None
-        else checks.real_array(tilt, (None,), "tilt")
-    )
     field_v = beta * (rbm.a + rbm.W @ h - s * (V @ h) * U)
+    if tilt is None:
+        centre = -field_v @ U
+        reach = (8 + np.abs(field_v + centre * U).max()) / np.sqrt((U**4).sum())
+        t = centre + reach * np.linspace(-1, 1, 401)
+    else:
+        t = checks.real_array(tilt, (None,), "tilt")
     tilted = field_v + t[:, None] * U
     mean = expit(tilted)
     x, width = mean @ U, (mean * (1 - mean)) @ U**2

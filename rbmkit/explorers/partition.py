@@ -15,7 +15,7 @@ from rbmkit.partition import gaussian_log_z, mean_field, mode_potential
 from rbmkit.reciprocal import modes
 
 _STARTS = 30
-_BINS = 25
+_MOST_BINS = 25
 
 
 class Saddles:
@@ -60,11 +60,14 @@ class Saddles:
         return figures.overview(errors, (x, y, found.stability), drawn, (edges, density))[0]
 
     def exact_potential(self, rbm: RBM, vector: np.ndarray, beta: float) -> tuple[np.ndarray, np.ndarray]:
-        """-ln of the exact density of x_1 in bins over its support; infinite where there is no state."""
+        """-ln of the exact density of x_1 in bins over its support, at most one bin a value; infinite without a state."""
         v = self.states[rbm.N]
         log_p = -rbm.free_energy(v, beta)
         x = v @ vector
-        p, edges = np.histogram(x, bins=_BINS, weights=np.exp(log_p - log_p.max()))
+        bins = min(_MOST_BINS, len(np.unique(x.round(6))))
+        half = np.ptp(x) / (bins - 1) / 2  # bins are centred on the values of a lattice
+        limits = (x.min() - half, x.max() + half)
+        p, edges = np.histogram(x, bins=bins, range=limits, weights=np.exp(log_p - log_p.max()))
         with np.errstate(divide="ignore"):
             return edges, -np.log(p / (edges[1] - edges[0]))
 
@@ -76,7 +79,7 @@ def saddles(source: Saddles):
         return None
     controls = {
         "model": widgets.Dropdown(options=list(source.models), description="model"),
-        "scale": widgets.FloatSlider(3.0, min=0.0, max=12.0, step=0.25, description="scale"),
-        "beta": widgets.FloatSlider(1.0, min=0.0, max=3.0, step=0.05, description="beta"),
+        "scale": widgets.FloatSlider(3.0, min=0.0, max=8.0, step=0.25, description="scale"),
+        "beta": widgets.FloatSlider(1.0, min=0.0, max=1.0, step=0.05, description="beta"),
     }
     return explorer(controls, source)

@@ -15,11 +15,11 @@ _DASHES = ("-", "--", "-.", ":")
 
 
 def states(
-    z: np.ndarray, log_p: np.ndarray, marginals: Mapping[str, tuple[np.ndarray, np.ndarray]]
+    z: np.ndarray, log_p: np.ndarray, marginals: Mapping[str, np.ndarray]
 ) -> tuple[Figure, Axes]:
     """All states of a model with two modes, z = (u1, u2, w1, w2), area by probability; and histograms of one variable.
 
-    `marginals` maps a title to (deviations from the mean of all states, their weights).
+    `marginals` maps a title to the deviations from the mean of all states.
     """
     fig, ax = canvas(1, 2 + len(marginals), size=(3.0, 2.9))
     area = 15 + 300 * np.exp(log_p - log_p.max())
@@ -29,8 +29,8 @@ def states(
         panel.scatter(z[:, i], z[:, 2 + i], s=area, color=COLOURS[i], edgecolors="black", alpha=0.6)
         panel.set(xlabel=f"$u_{i + 1}$", ylabel=f"$w_{i + 1}$", title=f"mode {i + 1}, all {len(z)} states")
     grid = np.linspace(-2.2, 2.2, 200)
-    for panel, (title, (values, weights)) in zip(ax[2:], marginals.items()):
-        panel.hist(values, bins=61, range=(-2.2, 2.2), weights=weights, density=True, color=COLOURS[5])
+    for panel, (title, values) in zip(ax[2:], marginals.items()):
+        panel.hist(values, bins=61, range=(-2.2, 2.2), density=True, color=COLOURS[5])
         panel.plot(grid, np.sqrt(2 / np.pi) * np.exp(-2 * grid**2), "--", color=COLOURS[1], label="normal")
         panel.set(title=title, xlabel=r"$u_1-\mu$", ylim=(0, 3))
     ax[-1].legend()
@@ -45,16 +45,15 @@ def against(
     critical: float | None = None,
     **axes: object,
 ) -> tuple[Figure, Axes]:
-    """Panels of labelled curves (x, y) or points with error bars (x, y, error); infinite values are left out."""
+    """Panels of labelled curves (x, y), broken where y is infinite, or points with error bars (x, y, error)."""
     fig, ax = canvas(1, len(panels), size=(5.4, 3.8), squeeze=False)
     for panel, (title, curves) in zip(ax[0], panels.items()):
         for k, (label, (x, y, *error)) in enumerate(curves.items()):
-            keep = np.isfinite(y)
             style = {"color": COLOURS[k % 7], "marker": MARKERS[k % 8], "label": label}
             if error:
                 panel.errorbar(x, y, yerr=error[0], linestyle="none", capsize=3, elinewidth=1, **style)
             else:
-                panel.plot(x[keep], y[keep], linestyle=_DASHES[k % 4], markevery=0.11, **style)
+                panel.plot(x, np.where(np.isfinite(y), y, np.nan), linestyle=_DASHES[k % 4], markevery=0.11, **style)
         if critical is not None:
             panel.axvline(critical, color="0.4", linestyle=":")
         panel.set(title=title, xlabel=xlabel, ylabel=ylabel, **axes)
@@ -120,6 +119,11 @@ def training(
         ax[0].errorbar(epochs, value, yerr=error, color=COLOURS[k % 7], fmt=MARKERS[k], capsize=2, label=label)
     ax[0].set(ylabel=r"$\ln Z$ minus AIS (nats)")
     ax[0].set_yscale("symlog", linthresh=1)
+    ax[0].set_ylim(-40, 40)
+    for k, (label, value) in enumerate(curves.items()):
+        if np.nanmax(value) > 40:
+            ax[0].annotate(f"{label}: {np.nanmax(value):,.0f}", (epochs[0], 38), (0.3, 0.93), color=COLOURS[k],
+                           textcoords="axes fraction", va="center", arrowprops={"arrowstyle": "<-"})  # fmt: skip
     fig.legend(*ax[0].get_legend_handles_labels(), fontsize=9, loc="outside lower center", ncols=4)
     ax[1].fill_between(epochs, *stability, color=COLOURS[5], alpha=0.6, label="at the solutions found")
     ax[1].plot(epochs, half, color=COLOURS[1], marker="s", linestyle="--", label=r"at $m = 1/2$: $\beta\lambda_1/4$")
@@ -129,7 +133,7 @@ def training(
     for panel in ax:
         panel.set_xscale("symlog", linthresh=0.05)
         panel.set_xticks([0, 0.1, 1, 10], ["0", "0.1", "1", "10"])
-        panel.set_xlabel("epoch")
+        panel.set(xlabel="epoch", xlim=(-0.01, 1.2 * epochs[-1]))
     return fig, ax
 
 
@@ -164,12 +168,12 @@ def overview(
     ax[1].legend(fontsize=9, loc="lower right")
     ax[1].set(xlabel="$x_1$", title=f"{len(x)} solution{'s' * (len(x) > 1)}")
     ax[1].text(0.02, 0.93, "$y_1$", transform=ax[1].transAxes)
-    low, middle = np.min(potential[1]), exact[1][np.isfinite(exact[1])].min()
-    ax[2].stairs(exact[1] - middle, exact[0], color="0.6", fill=True, alpha=0.4, label="exact")
+    low, middle = np.min(potential[1]), np.min(exact[1])
+    ax[2].stairs(np.minimum(exact[1] - middle, 99), exact[0], color="0.6", fill=True, alpha=0.4, label="exact")
     ax[2].plot(potential[0], potential[1] - low, "-", color=COLOURS[0], label="one mode")
     for stable, marker in ((True, "o"), (False, "x")):
         keep = (sigma < 1) == stable
-        height = np.interp(x[keep], *potential) - low
+        height = np.interp(x[keep], *potential, left=np.nan, right=np.nan) - low
         ax[2].plot(x[keep], height, marker, color=COLOURS[0 if stable else 1], markersize=7, clip_on=False)
     ax[2].set(xlabel="$x_1$", title="potential of mode 1", ylim=(-0.3, 8), xlim=(exact[0][0], exact[0][-1]))
     ax[2].legend(fontsize=9, loc="upper center")
