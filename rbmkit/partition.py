@@ -230,8 +230,8 @@ def saddle_log_z(rbm: RBM, start: np.ndarray | None = None, *, beta: float = 1.0
     """ln Z at the saddle point of the action, the best one found from `start` (default 1/2): a lower bound on ln Z.
 
     The arguments are those of `mean_field`. The constant -(N + M) ln(2 pi) of Eq. (25) is left out: the fluctuations
-    cancel it, see `one_loop_log_z`. In a symmetric model with beta lambda_1 > 4 the start at 1/2 stays at a point that is
-    not the best: start elsewhere too.
+    cancel it, see `one_loop_log_z`. In a symmetric model with beta lambda_1 > 4 a start at 1/2 stays there, at a point
+    that is not the best: start elsewhere too.
     """
     return float(mean_field(rbm, start, beta=beta).log_z[0])
 
@@ -331,8 +331,8 @@ class _Equations:
             if not len(todo):
                 return x
         raise ArithmeticError(
-            f"mean field: {len(todo)} of {len(x)} starts have not converged after {_MOST_STEPS} steps (means still change "
-            f"by {change.max():.1e}); leave out those in rows {', '.join(map(str, todo[:10]))}, or take another beta"
+            f"mean field: {len(todo)} of {len(x)} starts have not converged after {_MOST_STEPS} steps "
+            f"(means still change by {change.max():.1e}); leave out those in rows {', '.join(map(str, todo[:10]))}, or take another beta"
         )
 
     def sweep(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -511,8 +511,8 @@ def mode_potential(
 
     With x' and y' of the other modes fixed, the hidden units are independent given x, and the visible ones feel fixed
     fields; the density of x = U_i . v under these is taken in the saddle-point approximation (Daniels): the tilt t
-    adds t U_i to the visible fields and puts their mean at x(t). For a model of rank one nothing is frozen. Where almost
-    all units are decided the approximation fails: from beta lambda of about 8 on, at the ends of the support.
+    adds t U_i to the visible fields and puts their mean at x(t). For a model of rank one nothing is frozen. Where
+    almost all units are decided the approximation fails: from beta lambda of about 8 on, at the ends of the support.
 
     Parameters
     ----------

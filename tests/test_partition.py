@@ -4,6 +4,7 @@ import sys
 
 import numpy as np
 import pytest
+from scipy.optimize import brentq
 from scipy.special import expit
 
 from rbmkit import RBM, curie_weiss, curie_weiss_log_z, exact_log_z, planted
@@ -160,6 +161,29 @@ def test_starts_near_a_transition_converge_by_newtons_method(order):
     np.testing.assert_allclose(A.v, found.v, atol=1e-7)
 
 
+@pytest.mark.parametrize("value", [4.001, 4.003, 4.01])
+def test_random_starts_just_above_the_transition(value):
+    """They pass near the unstable 1/2, where sweeps, and Newton's method too, are slow to leave."""
+    starts = np.random.default_rng(0).random((40, 60))
+    found = mean_field(curie_weiss(60, 40, singular_value=value), starts)
+
+    def equation(m):  # two layers of uniform means; the fields of the model are those that make it symmetric
+        hidden = expit(value * np.sqrt(60 / 40) * (m - 0.5))
+        return expit(value * np.sqrt(40 / 60) * (hidden - 0.5)) - m
+
+    root = brentq(equation, 0.5 + 1e-4, 0.999)
+    distance = np.abs(found.v.mean(axis=1)[:, None] - [root, 1 - root, 0.5]).min(axis=1)
+    assert np.ptp(found.v, axis=1).max() < 1e-6
+    assert distance.max() < 1e-6
+
+
+def test_at_the_transition_there_is_one_solution():
+    """A threefold root: found to a thousandth or so, and not taken for several."""
+    found = mean_field(curie_weiss(60, 40, singular_value=4.0), np.random.default_rng(0).random((40, 60)))
+    assert len(found) == 1
+    assert found.stability[0] == pytest.approx(1, abs=1e-4)
+
+
 def test_newton_is_quadratic_near_a_solution():
     from rbmkit.partition import _Equations
 
@@ -172,7 +196,7 @@ def test_newton_is_quadratic_near_a_solution():
 
 def test_what_has_not_converged_is_an_error(monkeypatch):
     monkeypatch.setattr("rbmkit.partition._MOST_STEPS", 3)
-    with pytest.raises(ArithmeticError, match="1 of 1 starts have not converged after 3 steps"):
+    with pytest.raises(ArithmeticError, match=r"1 of 1 starts have not converged after 3 steps .*rows 0,"):
         mean_field(example())
 
 
@@ -352,9 +376,31 @@ def source():
 
 
 @pytest.mark.parametrize("model", ["planted", "fields"])
-@pytest.mark.parametrize(("scale", "beta"), [(0.0, 1.0), (3.0, 0.0), (4.0, 1.0), (12.0, 3.0)])
+@pytest.mark.parametrize(("scale", "beta"), [(0.0, 1.0), (3.0, 0.0), (4.0, 1.0), (8.0, 1.0)])
 def test_explorer_draws_at_the_ends_of_its_sliders(source, model, scale, beta):
-    assert png(source(model, scale, beta)).startswith(b"\x89PNG")
+    figure = source(model, scale, beta)
+    assert png(figure).startswith(b"\x89PNG")
+    potential, *solutions = figure.axes[2].lines  # which cover the support, so that each solution has its height
+    assert all(np.isfinite(line.get_ydata()).all() for line in solutions)
+    assert np.isfinite(potential.get_ydata()).all()
+
+
+def test_potential_covers_the_support_in_strong_fields():
+    for beta in (1.0, 3.0):
+        rbm = curie_weiss(40, 40, singular_value=12.0)
+        found = mean_field(rbm, np.array([[0.02], [0.5], [0.98]]) * np.ones(40), beta=beta)
+        phi, x = mode_potential(rbm, found.v[0], found.h[0], beta=beta), found.v @ modes(rbm).U[:, 0]
+        assert phi.x[0] < 0.01
+        assert phi.x[-1] > 0.999 * np.sqrt(40)
+        assert ((phi.x[0] <= x) & (x <= phi.x[-1])).sum() >= 1
+
+
+def test_action_does_not_overflow():
+    """Fields of several hundred, where e^theta has no floating-point number."""
+    rbm = RBM([[400.0]], [-1200.0], [1000.0])
+    A, found = action(rbm, beta=1.0), mean_field(rbm)
+    z = A.z(np.concatenate([found.v[0], found.h[0]]))
+    assert A(z, A.conjugate(z)).real + 2 * np.log(2 * np.pi) == pytest.approx(found.log_z[0])
 
 
 def test_explorer_shows_the_estimates_of_the_package(source):

@@ -60,7 +60,7 @@ class Saddles:
         return figures.overview(errors, (x, y, found.stability), drawn, (edges, density))[0]
 
     def exact_potential(self, rbm: RBM, vector: np.ndarray, beta: float) -> tuple[np.ndarray, np.ndarray]:
-        """-ln of the exact density of x_1 in bins over its support, at most one bin a value; infinite without a state."""
+        """-ln of the exact density of x_1 in bins over its support, at most one a value; infinite without a state."""
         v = self.states[rbm.N]
         log_p = -rbm.free_energy(v, beta)
         x = v @ vector
