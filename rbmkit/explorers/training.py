@@ -77,6 +77,7 @@ def steer():
         return None
     session = Session()
     image = picture(session.picture())
+    image.tooltip = "Left: exact log-likelihood against updates, its last value in the line above; right: samples"
     method = widgets.Dropdown(options=METHODS, value="PCD", description="method")
     steps = widgets.IntSlider(value=5, min=1, max=50, description="K")
     rate = widgets.FloatLogSlider(value=0.1, base=10, min=-3, max=1, step=0.25, description="rate")
@@ -98,7 +99,7 @@ def steer():
     train.on_click(on_train)
     reset.on_click(on_reset)
     box = widgets.VBox([widgets.HBox([method, steps, rate]), widgets.HBox([train, reset, message]), image])
-    updates = widgets.IntSlider(min=0, max=2000, step=250, description="updates")
+    updates = widgets.IntSlider(1000, 0, 2000, step=250, description="updates")
     box.controls, box.frame = {"method": method, "updates": updates}, recorded  # see widgets.explorer
     return box
 

@@ -31,8 +31,14 @@ def png(fig: Figure) -> bytes:
 
 
 def picture(value: bytes = b""):
-    """A widget that shows a PNG file in its own size."""
-    return ipywidgets().Image(value=value, format="png", layout={"align_self": "flex-start"})
+    """A widget that shows a PNG file in its own size. Screen readers read out its tooltip: see `described`."""
+    return ipywidgets().Image(value=value, format="png", layout={"align_self": "flex-start"}, tooltip="Picture")
+
+
+def described(values: Mapping[str, object]) -> str:
+    """One line for those who cannot see the picture: what it shows is told by the figures beside the explorer."""
+    short = {name: f"{value:.3g}" if isinstance(value, float) else value for name, value in values.items()}
+    return "Picture of the explorer at " + ", ".join(f"{name} = {value}" for name, value in short.items())
 
 
 def explorer(controls: Mapping[str, object], draw: Callable[..., Figure]):
@@ -49,8 +55,9 @@ def explorer(controls: Mapping[str, object], draw: Callable[..., Figure]):
         return png(draw(**values))
 
     def redraw(_=None) -> None:
+        values = {name: control.value for name, control in controls.items()}
         try:
-            image.value = frame(**{name: control.value for name, control in controls.items()})
+            image.value, image.tooltip = frame(**values), described(values)
             message.value = ""
         except EXPECTED as error:
             message.value = " ".join(str(error).split())
