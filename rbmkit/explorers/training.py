@@ -77,7 +77,6 @@ def steer():
         return None
     session = Session()
     image = picture(session.picture())
-    image.tooltip = "Left: exact log-likelihood against updates, its last value in the line above; right: samples"
     method = widgets.Dropdown(options=METHODS, value="PCD", description="method")
     steps = widgets.IntSlider(value=5, min=1, max=50, description="K")
     rate = widgets.FloatLogSlider(value=0.1, base=10, min=-3, max=1, step=0.25, description="rate")
