@@ -3,6 +3,7 @@
 import ast
 import json
 import re
+from collections import Counter
 from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
@@ -54,7 +55,11 @@ def markdown(cell):
 
 
 def nb_text(nb):
-    return "\n\n".join(map(markdown, nb.cells))
+    return nb_text_of(nb.cells)
+
+
+def nb_text_of(cells):
+    return "\n\n".join(map(markdown, cells))
 
 
 # ---------------------------------------------------------------------------------------------------------- book
@@ -145,12 +150,62 @@ def test_every_page_is_in_the_table_of_contents(pages):
 # ---------------------------------------------------------------------------- figures and equations of the paper
 
 
+def test_every_equation_with_a_number_of_the_paper_is_in_the_gallery(pages):
+    """P27f, too, the sixth of its number."""
+    links = set(pages[book.HTML / "gallery.html"].links)
+    wanted = {(name, tag) for tag, where in book.equations().items() for name in where if re.match(r"P\d", tag)}
+    assert ("03_partition_function", "P27f") in wanted
+    lost = [t for n, t in wanted if f"notebooks/{n}.html#{book.equation_label(n, t)}" not in links]
+    assert lost == []
+
+
+def test_frames_are_drawn_again_after_a_change(tmp_path, monkeypatch):
+    """Of the code of the notebook, of the package, or of the data."""
+    (tmp_path / "study").mkdir()
+    data = tmp_path / "study" / "a.npz"
+    data.write_bytes(b"1")
+    monkeypatch.setattr(book, "DATA", tmp_path)
+    first = book.digest_of_sources("02_reciprocal_space")
+    assert book.digest_of_sources("02_reciprocal_space") == first
+    assert book.digest_of_sources("03_partition_function") != first
+    data.write_bytes(b"2")
+    assert book.digest_of_sources("02_reciprocal_space") != first
+
+
+def test_missing_data_are_a_sentence(monkeypatch, capfd):
+    def draw(name):
+        raise FileNotFoundError("no such file: mnist.npz; restore it")
+
+    monkeypatch.setattr(book, "draw_frames", draw)
+    monkeypatch.setattr(book, "Parallel", lambda n_jobs: list)
+    monkeypatch.setattr(book, "delayed", lambda function: function)
+    with pytest.raises(SystemExit, match=r"the explorers cannot be drawn: no such file: mnist\.npz"):
+        book.assemble()
+
+
+# figure of the paper -> (first word of the section, number of our pictures there)
+FIGURES = {
+    "Fig. 1": {"1.9": 2, "2.3": 1},  # likelihood on the left, landscapes on the right
+    "Fig. 2": {"2.4": 1},
+    "Fig. 3a-d": {"2.5": 1},
+    "Fig. 3e": {"2.6": 1},
+    "Fig. 3f": {"Sizes": 1},  # and methods, in 2.8
+    "Fig. 4": {"5.3": 2},  # divergences against M, and histograms
+    "Fig. 5": {"2.7": 1},
+    "Fig. 6": {"5.6": 1},
+    "Fig. 7": {"5.8": 1},
+    "Fig. 8": {"5.8": 1},
+}
+
+
 def test_every_equation_of_the_paper_is_somewhere():
     assert [number for number, entries in book.paper_equations().items() if not entries] == []
 
 
 def test_every_figure_of_the_paper_is_somewhere():
-    assert {panel[5] for panel in book.paper_figures()} == set("12345678")
+    entries = book.paper_figures().items()
+    found = {figure: Counter(heading.split()[0] for _, heading, *_ in places) for figure, places in entries}
+    assert found == FIGURES
 
 
 def test_corrections_are_collected():
@@ -158,6 +213,13 @@ def test_corrections_are_collected():
     for name in NAMES:
         assert listed.count(name) == len(re.findall(r"\*\*Correction:\*\*\s?\S", nb_text(series.read(name))))
     assert {"01_training", "02_reciprocal_space"} <= set(listed)
+
+
+def test_corrections_stand_by_themselves():
+    """Each names the place in the paper, and is a whole sentence."""
+    place = re.compile(r"\bP\d|\bSecs?\.|\bFigs?\.|discussion")
+    texts = [text for *_, text in book.corrections()]
+    assert [text for text in texts if not place.search(text) or text[-1] not in ".)" or len(text) < 60] == []
 
 
 def test_text_of_a_correction():
@@ -172,6 +234,7 @@ def test_mentions_become_links():
         "By Eq. ([2.1](#eq-02-2-1)), Eqs. ([P14](#eq-02-p14)) and (P99), and `Eq. (2.1)` $Eq. (2.1)$"
     )
     assert "(#eq-01-p14)" in book.link_mentions("Eq. (P14)", "03_c", places)
+    assert book.link_mentions("Eq. (P29)", "03_c", {"P29a": ["03_c"]}) == "Eq. ([P29](#eq-03-p29a))"
 
 
 # ------------------------------------------------------------------------------------------------ run time and memory
@@ -223,6 +286,27 @@ def test_slides_of_an_unknown_notebook(capsys):
     assert "no notebook is called like 99" in capsys.readouterr().out
 
 
+def test_corrections_and_leads_on_slides():
+    equation = "$$a=b \\tag{1.1}$$"
+    own = f"A. **Correction:** the paper has $c$. And from this follows\n\n{equation}"
+    assert slides.corrections_alone(own) == ["The paper has $c$. And from this follows"]
+    inside = f"B (**Correction:** the paper has $c$), so that\n\n{equation}"
+    assert slides.corrections_alone(inside) == []
+    assert slides.leads(inside) == [("B (**Correction:** the paper has $c$), so that", "a=b \\tag{1.1}")]
+    assert slides.leads(f"First this holds. So\n\n{equation}")[0][0] == "First this holds. So"
+    assert slides.takeaway("**What to notice.**\n- First of all.\n- *Second* thing.") == "First of all."
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_no_correction_is_shown_twice(name):
+    """What the lead of an equation says has no slide of its own, and all others have one."""
+    for heading, _, cells in book.sections(series.read(name)):
+        shown = "\n".join(slides.section_slides(heading, cells))
+        shown = re.sub(r'<aside class="notes">.*?</aside>', "", shown, flags=re.DOTALL)
+        if heading not in slides.LEFT_OUT + ("Summary", "Quiz"):
+            assert shown.count("<strong>Correction:</strong>") == nb_text_of(cells).count("**Correction:** ")
+
+
 def test_sentences():
     text = "As Eq. (2.1) says, $x = 0.5. Y$ holds. Then e.g. this: It ends"
     assert slides.sentences(text) == ["As Eq. (2.1) says, $x = 0.5. Y$ holds.", "Then e.g. this:", "It ends"]
@@ -259,6 +343,9 @@ def test_student_copy(name):
     """No solutions, no outputs; and no other cell needs what a solution defines, so that the copy runs."""
     nb = student.student_copy(series.read(name))
     assert "<summary>Solution" not in nb_text(nb)
+    assert "Open in" not in nb_text(nb)
+    assert f"{name}.ipynb" not in nb_text(nb) or name == "00_index"  # nothing leads to the version with solutions
+    assert not re.search(r"blob/main/notebooks|mybinder|colab\.research|\]\(\.\./", nb_text(nb))
     assert not any("solution" in series.tags(cell) or cell.get("outputs") for cell in nb.cells)
     solved, defined = set(), set()
     for cell in series.read(name).cells:
@@ -277,3 +364,6 @@ def test_student_copy_spares_work_of_others(tmp_path, capsys):
     assert len(list(tmp_path.glob("*.ipynb"))) == len(NAMES)
     assert student.main([str(tmp_path)]) == 1
     assert "may hold somebody's work" in capsys.readouterr().out
+    (tmp_path / "file").write_text("")
+    assert student.main([str(tmp_path / "file")]) == 1
+    assert "cannot make the folder" in capsys.readouterr().out

@@ -17,9 +17,10 @@ from contextlib import contextmanager
 
 import nbformat
 import pytest
-from playwright.sync_api import sync_playwright
 
 from tools import series
+
+playwright = pytest.importorskip("playwright.sync_api", reason="browser tests need pip install .[test]")
 
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]
 FLAGS += ["--disable-component-update", "--disable-sync"]
@@ -40,6 +41,13 @@ RAN = """() => [...window.jupyterapp.shell.currentWidget.content.model.cells].ev
 ERRORS = """() => [...window.jupyterapp.shell.currentWidget.content.model.cells].filter(
   cell => cell.type == "code" && !(cell.getMetadata("tags") || []).includes("raises-exception")
 ).flatMap(cell => cell.outputs.toJSON()).filter(out => out.output_type == "error").map(out => out.evalue)"""
+# formulas whose left end, or at `right` any end, is outside of their box
+CUT = """right => [...document.querySelectorAll("div.math")].filter(box => box.offsetParent).map(box => {
+  const ends = [...box.querySelectorAll("mjx-c")].map(part => part.getBoundingClientRect());
+  const { left: from, right: to } = box.getBoundingClientRect();
+  const out = Math.min(...ends.map(e => e.left)) < from - 2 || (right && Math.max(...ends.map(e => e.right)) > to + 2);
+  return out ? box.id || box.innerText : "";
+}).filter(name => name)"""
 # slides whose content does not fit, after the page has made it smaller
 TOO_LARGE = """() => [...Array(Reveal.getTotalSlides()).keys()].filter(k => {
   Reveal.slide(k);
@@ -54,8 +62,8 @@ def browser():
     if path is None:
         stop = pytest.fail if named else pytest.skip
         stop("no browser: install Chromium (apt install chromium) or let RBMKIT_BROWSER name one")
-    with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=path, args=FLAGS)
+    with playwright.sync_playwright() as driver:
+        chromium = driver.chromium.launch(executable_path=path, args=FLAGS)
         yield chromium
         chromium.close()
 
@@ -105,13 +113,17 @@ def server(*command, path="", **kwargs):
 
 
 def move_everything(page, boxes):
-    """Each control of each explorer, by keyboard; the picture must change at least for one control per explorer."""
+    """Each control of each explorer, by keyboard; the picture must change at least for one control per explorer.
+
+    And a screen reader finds a line about the picture.
+    """
     for k in range(boxes.count()):
         box = boxes.nth(k)
         box.scroll_into_view_if_needed()
         image = box.locator(".widget-image").first
         before, changed = image.get_attribute("src"), 0
         assert before
+        assert re.search("Picture of the explorer at|the best possible", box.aria_snapshot())
         for slider in box.locator(".noUi-handle").all():
             slider.focus()
             for key in ("ArrowRight", "ArrowLeft"):  # one of them moves, wherever the slider stands
@@ -226,6 +238,10 @@ def test_book_on_a_phone(built_book, browser, scheme):
             continue
         phone.goto(path.as_uri())
         phone.evaluate("() => window.MathJax?.startup?.promise")
+        small = "i => i.width < Math.min(i.naturalWidth, 560)"
+        shrunk = f"() => [...document.querySelectorAll('.frames img')].filter({small}).map(i => i.alt)"
+        assert phone.evaluate(shrunk) == [], path.name
+        assert phone.evaluate(CUT, False) == [], path.name  # one scrolls to the right end, never to the left
         assert phone.evaluate("() => document.documentElement.scrollWidth") <= 390, path.name
         paper = phone.evaluate("() => getComputedStyle(document.body).backgroundColor")
         assert all((int(c) > 128) == (scheme == "light") for c in re.findall(r"\d+", paper)[:3])
@@ -242,8 +258,32 @@ def test_print_is_black_on_white(built_book, browser):
     for media, colour in [("print", "rgb(255, 255, 255)"), ("screen", screen)]:
         sheet.emulate_media(media=media)
         sheet.wait_for_function(f"() => {paper} === {colour!r}")  # the page hears of it a moment later
-        assert sheet.locator(".bd-header").is_visible() == (media == "screen")
+        assert sheet.locator(".bd-sidebar-primary").is_visible() == (media == "screen")
     context.close()
+
+
+@pytest.mark.parametrize("name", WITH_EXPLORERS)
+def test_print_cuts_nothing(built_book, browser, name):
+    """No line of code and no formula leaves the paper; closed solutions and answers leave nothing behind."""
+    context = browser.new_context(viewport={"width": 718, "height": 1000})  # A4 between the margins
+    sheet = context.new_page()
+    sheet.set_default_timeout(120_000)
+    sheet.goto((built_book / "notebooks" / f"{name}.html").as_uri())
+    sheet.evaluate("() => window.MathJax?.startup?.promise")
+    wide = "() => [...document.querySelectorAll('pre')].filter(p => p.scrollWidth > p.clientWidth).length"
+    assert sheet.evaluate(wide) > 0  # there are long lines, on the screen they scroll
+    sheet.emulate_media(media="print")
+    assert sheet.evaluate(wide) == 0
+    assert sheet.evaluate(CUT, True) == []
+    assert sheet.locator("pre:visible").count() > 20
+    assert sheet.locator("article summary:visible, .tag_hide-cell:visible").count() == 0
+    context.close()
+
+
+def test_one_search_box_on_a_desktop(built_book, page):
+    page.goto((built_book / "notation.html").as_uri())
+    assert page.locator("input[type=search]:visible, .search-button-field:visible, .search-button:visible").count() == 1
+    assert page.locator(".bd-header:visible").count() == 0
 
 
 def test_slides_show_their_formulas(browser, page, tmp_path):

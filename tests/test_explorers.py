@@ -122,16 +122,18 @@ def test_bad_input_is_a_message():
         return canvas()[0]
 
     box = explorer({"x": ipywidgets.IntSlider(0, 0, 4)}, draw)
-    slider, message, image = box.children
+    slider, told, message, image = box.children
     check_answer(box)
     picture = image.value
+    assert told.value == "Picture of the explorer at x = 0"
     slider.value = 4
+    assert told.value == ""
     assert message.value == "x must be at most 2"
     check_answer(box)
     slider.value = 2
     assert message.value == "no such file: a.npz"
     slider.value = 1
-    assert (message.value, image.value) == ("", picture)
+    assert (message.value, image.value, told.value) == ("", picture, "Picture of the explorer at x = 1")
     check_answer(box)
 
 

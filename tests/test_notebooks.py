@@ -131,6 +131,14 @@ def start_problems(name: str, nb) -> list[str]:
     return problems if first is None or "install" in tags(first) else [*problems, "it must be the first code cell"]
 
 
+def quiz_problems(nb) -> list[str]:
+    """Nobody passes a quiz by one letter: it is the answer to at most 60 % of the questions."""
+    answers = re.findall(r"<summary>Answer</summary>\s*\*\*\(([abc])\)\.\*\*", markdown(nb))
+    most = max("abc", key=answers.count)
+    often = answers.count(most) > 0.6 * len(answers)
+    return [f"({most}) is the answer to {answers.count(most)} of {len(answers)} questions"] if often else []
+
+
 def size_problems(path: Path) -> list[str]:
     size = path.stat().st_size
     return [] if size < 3 * MEGABYTE else [f"{path.name} has {size / MEGABYTE:.1f} MB, over 3"]
@@ -177,6 +185,10 @@ def test_rule(stem, rule):
 
 def test_start_anywhere(stem):
     assert start_problems(stem.name, read(stem)) == []
+
+
+def test_quiz(stem):
+    assert quiz_problems(read(stem)) == []
 
 
 def test_size(stem):
@@ -297,6 +309,14 @@ def test_start_rule():
     assert len(start_problems("01_a", notebook(first, code(), fetch))) == 1
     assert len(start_problems("01_a", notebook(first, code("!git clone", metadata={"tags": ["install"]})))) == 1
     assert len(start_problems("01_a", notebook(first, code()))) == 2
+
+
+def test_quiz_rule():
+    ask = "<details><summary>Answer</summary>\n\n**({}).** Because.</details>".format
+    assert quiz_problems(text(*map(ask, "abcba"))) == []
+    assert quiz_problems(text(*map(ask, "aabab"))) == []
+    assert quiz_problems(text(*map(ask, "aabaa"))) == ["(a) is the answer to 4 of 5 questions"]
+    assert quiz_problems(text("no quiz")) == []
 
 
 def test_size_rule(tmp_path):

@@ -4,10 +4,12 @@ import json
 import os
 import re
 import shutil
+import signal
 import socket
 import subprocess
 import sys
 import tomllib
+import urllib.request
 from types import SimpleNamespace
 
 import pytest
@@ -48,7 +50,7 @@ def test_environment_has_the_dependencies_of_pyproject():
     found = {CONDA_NAMES.get(r.name, canonicalize_name(r.name)): r.specifier for r in conda}
     assert str(found.pop("python")) == PYPROJECT["project"]["requires-python"]
     assert str(found.pop("pip")) == ""
-    assert found == dependencies("notebooks", "test")
+    assert found == dependencies("notebooks")
 
 
 def test_environment_takes_only_the_package_from_pip():
@@ -296,6 +298,54 @@ def test_book_says_that_a_port_is_busy(busy_port, capsys, monkeypatch):
     monkeypatch.setattr(book, "build", lambda: 0)
     assert book.main(["--serve", str(busy_port)]) == 1
     assert f"cannot listen on port {busy_port}" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("text", ["0", "70000", "-1", "http"])
+def test_a_number_that_is_no_port(text, capsys):
+    book = pytest.importorskip("tools.book")
+    for main, option in ((explore.main, f"--port={text}"), (book.main, f"--serve={text}")):
+        with pytest.raises(SystemExit, match="2"):
+            main([option])
+        assert f"{text} is no port: it must be a number from 1 to 65535" in capsys.readouterr().err
+
+
+def test_an_address_that_is_not_of_this_machine(capsys):
+    assert explore.main(["--ip", "nowhere.invalid"]) == 1
+    assert explore.main(["--ip", "192.0.2.1"]) == 1  # an address for documentation
+    told = capsys.readouterr().out
+    assert "nowhere.invalid is no address of this machine" in told
+    assert "192.0.2.1 is no address of this machine" in told
+    assert "port" not in told
+
+
+@pytest.mark.parametrize("name", ["explore", "book", "slides", "student"])
+@pytest.mark.parametrize(("option", "code"), [("--help", 0), ("--bokk", 2)])
+def test_options_are_told_or_refused(name, option, code, capsys, tmp_path, monkeypatch):
+    tool = pytest.importorskip(f"tools.{name}")
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit, match=str(code)):
+        tool.main([option])
+    assert f"usage: run.py {name}" in "".join(capsys.readouterr())
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows sends Ctrl+C in another way")
+def test_book_is_served_until_ctrl_c(tmp_path):
+    """A page comes, and Ctrl+C ends the server without a word."""
+    pytest.importorskip("tools.book")
+    (tmp_path / "index.html").write_text("the book")
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    code = f"import pathlib, sys; from tools import book; book.HTML = pathlib.Path({str(tmp_path)!r}); "
+    code += f"sys.exit(book.serve({port}))"
+    with subprocess.Popen([sys.executable, "-c", code], cwd=run.ROOT, stdout=-1, stderr=-1, text=True) as server:
+        assert f"http://127.0.0.1:{port}/ until Ctrl+C" in server.stdout.readline()
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=60) as answer:
+            assert answer.read() == b"the book"
+        server.send_signal(signal.SIGINT)
+        assert server.wait(60) == 0
+        assert "Traceback" not in server.stderr.read()
 
 
 def test_servers_listen_here_only_unless_asked(monkeypatch, tmp_path, capsys):

@@ -9,8 +9,10 @@ The gallery and the list of corrections are collected from the notebooks.
 
 from __future__ import annotations
 
+import argparse
 import ast
 import base64
+import contextlib
 import hashlib
 import html
 import importlib.util
@@ -31,7 +33,7 @@ from PIL import Image
 
 from tools import series
 
-DOCS = series.ROOT / "docs"
+DOCS, DATA = series.ROOT / "docs", series.ROOT / "data"
 BUILD = series.ROOT / "build" / "book"
 SOURCE, HTML, FRAMES = BUILD / "source", BUILD / "html", BUILD / "frames"
 GRID = (8, 6)  # at most so many values of the first and the second control of an explorer
@@ -186,13 +188,16 @@ def displayed(text: str, name: str) -> str:
     return re.sub(r"\n{3,}", "\n\n", DISPLAYED.sub(block, text)).strip()
 
 
-def link_mentions(text: str, name: str, places: dict[str, list[str]], folder: str = "") -> str:
-    """Eq. (2.7) becomes a link, to this notebook if it has that number, else to the first that has it."""
+def link_mentions(text: str, name: str, places: dict[str, list[str]]) -> str:
+    """Eq. (2.7) becomes a link, to this notebook if it has that number, else to the first that has it.
+
+    Eq. (P29), whose lines are tagged P29a to P29c, becomes a link to the first of them.
+    """
 
     def one(match):
-        tag = match[1]
+        tag = match[1] if match[1] in places else f"{match[1]}a"
         where = places.get(tag, [])
-        return f"([{tag}](#{equation_label(name if name in where else where[0], tag)}))" if where else match[0]
+        return f"([{match[1]}](#{equation_label(name if name in where else where[0], tag)}))" if where else match[0]
 
     def all_of(match):
         return re.sub(r"\(([\w.']+)\)", one, match[0]) if match["mention"] else match[0]
@@ -231,11 +236,9 @@ def choices(control, count: int) -> list:
 
 
 def draw_frames(name: str) -> None:
-    """The frames of all explorers of a notebook, unless they were drawn from the same sources before."""
+    """The frames of all explorers of a notebook, unless they were drawn from the same sources and data before."""
     folder = FRAMES / name
-    code = [ast.unparse(statement) for statement in series.explorer_code(series.read(name))]
-    files = [Path(__file__), *sorted((series.ROOT / "rbmkit").rglob("*.py"))]
-    digest = hashlib.sha256("".join(code + [path.read_text("utf-8") for path in files]).encode()).hexdigest()
+    digest = digest_of_sources(name)
     if (folder / "digest").exists() and (folder / "digest").read_text() == digest:
         return
     shutil.rmtree(folder, ignore_errors=True)
@@ -255,6 +258,14 @@ def draw_frames(name: str) -> None:
     (folder / "digest").write_text(digest)
 
 
+def digest_of_sources(name: str) -> str:
+    """Changes with the code that draws the frames of a notebook, and with the data."""
+    code = [ast.unparse(statement) for statement in series.explorer_code(series.read(name))]
+    files = [Path(__file__), *sorted((series.ROOT / "rbmkit").rglob("*.py")), *sorted(DATA.rglob("*.npz"))]
+    sums = [hashlib.sha256(path.read_bytes()).hexdigest() for path in files]
+    return hashlib.sha256("\n".join(code + sums).encode()).hexdigest()
+
+
 def readable(value) -> str:
     return f"{value:.3g}" if isinstance(value, float) else str(value)
 
@@ -269,11 +280,13 @@ def frames_html(folder: Path) -> str:
         for (label, values), start in zip(frames["axes"], frames["start"])
     ]
     first = "-".join(map(str, frames["start"]))
+    width = Image.open(folder / f"{first}.png").width  # in points of the screen; larger ones scroll on a phone
     at = ", ".join(f"{label} = {values[k]}" for (label, values), k in zip(frames["axes"], frames["start"]))
     axes = html.escape(json.dumps(frames["axes"]))
     return (
         f'<div class="frames" data-folder="{where}" data-axes="{axes}">{"".join(rows)}'
-        f'<img src="{where}/{first}.png" alt="Picture of the explorer at {html.escape(at)}">'
+        f'<div class="scroll"><img src="{where}/{first}.png" style="min-width: {min(width, 560)}px" '
+        f'alt="Picture of the explorer at {html.escape(at)}"></div>'
         "<p>Drawn when the book was made. In the notebook and by <code>run.py explore</code> all controls are live.</p>"
         "</div>"
     )
@@ -297,7 +310,8 @@ def gallery() -> str:
             lines.append(f'<img src="_static/gallery/{file}" alt="{alt}" loading="lazy">\n')
     lines += ["## Equations\n", "| equation of the paper | where it stands or is discussed |", "|---|---|"]
     for number, entries in paper_equations().items():
-        where = [f"[{tag}](#{label}) in {heading.split('{')[0]}" for _, heading, tag, label in entries[:4]]
+        stands = sum(entry[3].startswith("eq-") for entry in entries)  # all of these, and other places up to four
+        where = [f"[{tag}](#{label}) in {heading}" for _, heading, tag, label in entries[: max(stands, 4)]]
         lines.append(f"| ({number}) | {'; '.join(where) or 'nowhere'} |")
     return "\n".join(lines)
 
@@ -360,7 +374,10 @@ def assemble() -> None:
         path.write_text(links(path.read_text("utf-8")), "utf-8")
     copy_mathjax(SOURCE / "_static" / "mathjax")
     names = series.names()
-    Parallel(n_jobs=2)(delayed(draw_frames)(name) for name in names)  # new processes: OpenMP does not survive a fork
+    try:
+        Parallel(n_jobs=2)(delayed(draw_frames)(name) for name in names)  # new processes: OpenMP survives no fork
+    except OSError as error:
+        raise SystemExit(f"run.py: the explorers cannot be drawn: {error}") from error
     for name in names:
         shutil.copytree(
             FRAMES / name, SOURCE / "_static" / "frames" / name, ignore=shutil.ignore_patterns("*.json", "digest")
@@ -389,19 +406,26 @@ def build() -> int:
 
 
 def main(options: list[str]) -> int:
+    parser = argparse.ArgumentParser(prog="run.py book", description="The book, into build/book/html.")
+    help_serve = "then show it at http://127.0.0.1:PORT/ (8000 unless given) until Ctrl+C"
+    parser.add_argument("--serve", nargs="?", const=8000, type=series.port, metavar="PORT", help=help_serve)
+    chosen = parser.parse_args(options)
     failed = build()
-    if failed or "--serve" not in options:
-        return failed
+    return failed if failed or chosen.serve is None else serve(chosen.serve)
+
+
+def serve(port: int) -> int:
+    """The book at 127.0.0.1, until Ctrl+C."""
     from functools import partial
     from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 
-    port = int(options[-1]) if options[-1].isdigit() else 8000
     try:
         server = ThreadingHTTPServer(("127.0.0.1", port), partial(SimpleHTTPRequestHandler, directory=HTML))
     except OSError as error:
-        return print(f"run.py: cannot listen on port {port} ({error.strerror}); try --serve {port + 1}") or 1
+        return print(f"run.py: cannot listen on port {port} ({error.strerror}); choose another: --serve PORT") or 1
     print(f"serving the book at http://127.0.0.1:{port}/ until Ctrl+C", flush=True)
-    server.serve_forever()
+    with server, contextlib.suppress(KeyboardInterrupt):
+        server.serve_forever()
     return 0
 
 

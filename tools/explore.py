@@ -6,6 +6,7 @@ python -m tools.explore [--port PORT] [--ip ADDRESS] [--no-browser]
 from __future__ import annotations
 
 import argparse
+import errno
 import os
 import socket
 import subprocess
@@ -46,26 +47,28 @@ def show(name: str) -> None:
         print(f"Not available: {error}")
 
 
-def free(ip: str, port: int) -> bool:
-    """Can this address be listened on?"""
+def problem(ip: str, port: int) -> str:
+    """Why this address cannot be listened on, or an empty text."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((ip, port))
-        except OSError:
-            return False
-    return True
+        except OSError as error:
+            if isinstance(error, socket.gaierror) or error.errno == errno.EADDRNOTAVAIL:
+                return f"{ip} is no address of this machine; try --ip 127.0.0.1"
+            return f"port {port} of {ip} is in use or not yours; choose another --port"
+    return ""
 
 
 def main(options: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="run.py explore", description="All explorers on one page.")
-    parser.add_argument("--port", type=int, default=8866)
+    parser.add_argument("--port", type=series.port, default=8866)
     parser.add_argument("--ip", default="127.0.0.1", help="any but 127.0.0.1 opens the page to others")
     parser.add_argument("--no-browser", action="store_true")
     chosen = parser.parse_args(options)
-    if not free(chosen.ip, chosen.port):
-        print(f"run.py: port {chosen.port} of {chosen.ip} is in use or not yours; try --port {chosen.port + 1}")
-        return 1
+    refused = problem(chosen.ip, chosen.port)
+    if refused:
+        return print(f"run.py: {refused}") or 1
     PAGE.parent.mkdir(parents=True, exist_ok=True)
     PAGE.write_text(writes(page()), "utf-8")
     address = f"http://{chosen.ip}:{chosen.port}/"

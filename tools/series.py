@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import ast
 import contextlib
 import io
@@ -58,6 +59,13 @@ import importlib.util  # without rbmkit, as in Colab, this cell fetches the proj
 if importlib.util.find_spec("rbmkit") is None:
     !git clone --quiet --depth 1 {ADDRESS}
     %cd rbmkit"""
+
+
+def port(text: str) -> int:
+    """A number of a port, as argparse wants it."""
+    if not text.isdecimal() or not 1 <= int(text) <= 65535:
+        raise argparse.ArgumentTypeError(f"{text} is no port: it must be a number from 1 to 65535")
+    return int(text)
 
 
 def cost(name: str) -> str:

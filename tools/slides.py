@@ -10,6 +10,7 @@ full screen, ? for help. Add ?print-pdf to the address to print.
 
 from __future__ import annotations
 
+import argparse
 import base64
 import html
 import importlib.util
@@ -28,6 +29,7 @@ SLIDES = series.ROOT / "build" / "slides"
 NUMBERED = re.compile(r"\$\$((?:(?!\$\$).)*?\\tag\*?\{[^}]*\}(?:(?!\$\$).)*?)\$\$[ \t]*[,.;]?", re.DOTALL)
 NOTICE = re.compile(r"\*\*What to notice\.\*\*\s*(.+)", re.DOTALL)
 QUESTION = re.compile(r"(\*\*Q\d+\.\*\*.+?)<details>.*?</summary>(.+?)</details>", re.DOTALL)
+SHORT = 20  # characters: a lead like "So" says nothing by itself
 LEFT_OUT = ("References", "Next", "Exercises")
 
 PAGE = """<!doctype html>
@@ -122,26 +124,43 @@ def slide(heading: str, body: str, notes: str = "", small: bool = False) -> str:
     return f"{start}\n<h2>{line(heading)}</h2>\n{body}\n{aside}</section>"
 
 
-def equation_slides(heading: str, text: str) -> list[str]:
-    """The numbered equations, each below the end of the sentence that leads to it; as many on a slide as have room."""
-    groups, room, end = [], 0.0, 0
+def leads(text: str) -> list[tuple[str, str]]:
+    """(end of the sentence that leads to it, equation) of each numbered equation."""
+    found, end = [], 0
     for match in NUMBERED.finditer(text):
         blocks = re.split(r"(\$\$.*?\$\$)", text[end : match.start()].strip(), flags=re.DOTALL)
-        lead = sentences(blocks[-1].split("\n\n")[-1])[-1]
+        parts = sentences(blocks[-1].split("\n\n")[-1])
+        lead = parts[-1] if len(parts[-1]) >= SHORT else " ".join(parts[-2:])  # "So" needs what stands before
         if len(blocks) > 2 and lead[:1].islower():  # the sentence began before an equation without a number
             lead = f"{sentences(blocks[-3].split(chr(10) * 2)[-1])[-1]}\n{blocks[-2]}\n{lead}"
-        need = 1 + lead.count("$$") / 2 + len(re.sub(r"\$.*?\$", "xxxxx", lead)) / 300 + match[1].count("matrix") / 8
-        if need > room:
+        found.append((lead, match[1].strip()))
+        end = match.end()
+    return found
+
+
+def equation_slides(heading: str, text: str) -> list[str]:
+    """The numbered equations below their leads; as many on a slide as have room."""
+    groups, room = [], 0.0
+    for lead, equation in leads(text):
+        need = 1 + lead.count("$$") / 2 + len(re.sub(r"\$.*?\$", "xxxxx", lead)) / 300 + equation.count("matrix") / 8
+        if need > room and not (groups and len(lead) < SHORT):  # "with" stays below the equation before
             groups, room = [*groups, ""], 3.7
-        groups[-1] += f'<div class="lead">{render(lead)}</div>\n\\[{html.escape(match[1].strip())}\\]\n'
-        room, end = room - need, match.end()
+        groups[-1] += f'<div class="lead">{render(lead)}</div>\n\\[{html.escape(equation)}\\]\n'
+        room -= need
     return [slide(heading, group, text if k == 0 else "") for k, group in enumerate(groups)]
+
+
+def corrections_alone(text: str) -> list[str]:
+    """The corrections that do not stand in the lead of an equation, and so are on no slide yet."""
+    shown = " ".join(" ".join(lead.split()) for lead, _ in leads(text)).lower()
+    return [part for part in correction_texts(text) if part.lower() not in shown]
 
 
 def takeaway(text: str) -> str:
     """The first sentence or two of what to notice."""
     notice = NOTICE.search(text)
-    parts = sentences(re.sub(r"^[-*] ", "", notice[1].strip())) if notice else [""]
+    first = re.split(r"\n\s*[-*] ", re.sub(r"^[-*] ", "", notice[1].strip()))[0] if notice else ""
+    parts = sentences(first)
     return parts[0] if len(parts[0]) > 60 else " ".join(parts[:2])
 
 
@@ -164,8 +183,7 @@ def section_slides(heading: str, cells) -> list[str]:
         if cell.cell_type == "markdown":
             text = re.sub(r"^#+ .*\n?", "", cell.source)
             found += equation_slides(heading, text)
-            alone = [part for part in correction_texts(text) if part[-1] != ","]  # others lead to an equation
-            found += [slide(heading, render("**Correction:** " + part)) for part in alone]
+            found += [slide(heading, render("**Correction:** " + part)) for part in corrections_alone(text)]
         for picture, alt in pictures(cell):
             after = (c.source for c in cells[i + 1 :] if c.cell_type == "markdown")
             found.append(figure_slide(heading, picture, alt, next(after, "")))
@@ -195,18 +213,23 @@ def deck(name: str) -> str:
     return PAGE.format(title=html.escape(series.title(nb)), slides="\n".join(slides))
 
 
-def main(names: list[str]) -> int:
+def main(options: list[str]) -> int:
+    parser = argparse.ArgumentParser(prog="run.py slides", description="Slides for lectures, into build/slides.")
+    parser.add_argument("names", nargs="*", metavar="NAME", help="only notebooks whose name contains NAME")
+    names = parser.parse_args(options).names
+    chosen = [name for name in series.names() if not names or any(part in name for part in names)]
+    if not chosen:
+        return print("run.py: no notebook is called like " + ", ".join(names)) or 1
     SLIDES.mkdir(parents=True, exist_ok=True)
     copy_mathjax(SLIDES / "mathjax")
     reveal = Path(importlib.util.find_spec("sphinx_revealjs").origin).parent / "_static" / "revealjs"
     for part in ("dist", "plugin/notes"):
         shutil.copytree(reveal / part, SLIDES / "reveal" / part, dirs_exist_ok=True)
     (SLIDES / "slides.css").write_text(CSS, "utf-8")
-    chosen = [name for name in series.names() if not names or any(part in name for part in names)]
     for name in chosen:
         (SLIDES / f"{name}.html").write_text(deck(name), "utf-8")
         print(f"open build/slides/{name}.html in a browser")
-    return 0 if chosen else print("run.py: no notebook is called like " + ", ".join(names)) or 1
+    return 0
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ python -m tools.student [FOLDER]
 
 from __future__ import annotations
 
+import argparse
 import re
 import sys
 from pathlib import Path
@@ -14,10 +15,17 @@ from nbformat.v4 import new_code_cell, writes
 from tools import series
 
 SOLUTION = re.compile(r"\s*<details>\s*<summary>Solution</summary>.*?</details>", re.DOTALL)
+BADGE = r"\[!\[\w+\]\([^)]*\)\]\([^)]*\)"
+OPEN_IN = re.compile(rf"\| Open in \|[^\n]*\n?|\| {BADGE}(?: {BADGE})* (?=\|)")  # a row, or the cells of a column
+COLUMN = re.compile(r"\| open in (\|[^\n]*\n)\|---")  # the head of that column
 
 
 def student_copy(nb):
-    """The notebook with an empty cell in place of each solution; quiz answers stay, for self-study."""
+    """The notebook with an empty cell in place of each solution; quiz answers stay, for self-study.
+
+    Links to the published notebooks, which have the solutions, are left out; links to other files of the
+    project lead to its address, wherever the copy is.
+    """
     cells = []
     for cell in nb.cells:
         if "solution" in series.tags(cell):
@@ -25,7 +33,8 @@ def student_copy(nb):
         elif cell.cell_type == "code":
             cell.outputs, cell.execution_count = [], None
         else:
-            cell.source = SOLUTION.sub("", cell.source)
+            plain = COLUMN.sub(r"\1", OPEN_IN.sub("", SOLUTION.sub("", cell.source)))
+            cell.source = plain.replace("](../", f"]({series.ADDRESS}/blob/main/")
         if cell.source.strip():
             cells.append(cell)
     nb.cells = cells
@@ -33,11 +42,17 @@ def student_copy(nb):
 
 
 def main(options: list[str]) -> int:
-    folder = Path(options[0] if options else series.ROOT / "build" / "student")
+    parser = argparse.ArgumentParser(prog="run.py student", description="A copy of the notebooks without solutions.")
+    parser.add_argument("folder", nargs="?", type=Path, metavar="FOLDER", help="build/student unless given")
+    chosen = parser.parse_args(options).folder
+    folder = chosen or series.ROOT / "build" / "student"
     taken = [path for path in (folder / f"{name}.ipynb" for name in series.names()) if path.exists()]
-    if taken and options:
+    if taken and chosen:
         return print(f"run.py: {taken[0]} exists and may hold somebody's work; choose another folder") or 1
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        return print(f"run.py: cannot make the folder {folder} ({error.strerror}); choose another") or 1
     for name in series.names():
         (folder / f"{name}.ipynb").write_text(writes(student_copy(series.read(name))), "utf-8")
     print(f"{len(series.names())} notebooks without solutions in {folder}")

@@ -98,7 +98,7 @@ def steer():
     train.on_click(on_train)
     reset.on_click(on_reset)
     box = widgets.VBox([widgets.HBox([method, steps, rate]), widgets.HBox([train, reset, message]), image])
-    updates = widgets.IntSlider(min=0, max=2000, step=250, description="updates")
+    updates = widgets.IntSlider(1000, 0, 2000, step=250, description="updates")
     box.controls, box.frame = {"method": method, "updates": updates}, recorded  # see widgets.explorer
     return box
 

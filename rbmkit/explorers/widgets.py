@@ -35,25 +35,34 @@ def picture(value: bytes = b""):
     return ipywidgets().Image(value=value, format="png", layout={"align_self": "flex-start"})
 
 
+def described(values: Mapping[str, object]) -> str:
+    """The line that screen readers find above the picture; what such pictures show is told by the figures beside it."""
+    short = {name: f"{value:.3g}" if isinstance(value, float) else value for name, value in values.items()}
+    return "Picture of the explorer at " + ", ".join(f"{name} = {value}" for name, value in short.items())
+
+
 def explorer(controls: Mapping[str, object], draw: Callable[..., Figure]):
     """The controls above a picture of ``draw(name=value of the control, ...)``, drawn anew when one of them changes.
 
-    A ValueError, ArithmeticError or OSError of `draw` becomes one line in place of the picture. The box that is
+    A ValueError, ArithmeticError or OSError of `draw` becomes one line in place of the picture. Another line, for
+    screen readers, says at which values it is drawn, since pictures of ipywidgets have no alt text. The box that is
     returned has the attributes `controls` and `frame`, a function from values to a PNG file: the book calls it
     for pictures that slide without a kernel.
     """
     widgets = ipywidgets()
     image, message = picture(), widgets.Label()
+    told = widgets.Label(layout={"height": "1px", "margin": "0", "overflow": "hidden"})
 
     def frame(**values) -> bytes:
         return png(draw(**values))
 
     def redraw(_=None) -> None:
+        values = {name: control.value for name, control in controls.items()}
         try:
-            image.value = frame(**{name: control.value for name, control in controls.items()})
+            image.value, told.value = frame(**values), described(values)
             message.value = ""
         except EXPECTED as error:
-            message.value = " ".join(str(error).split())
+            message.value, told.value = " ".join(str(error).split()), ""
         image.layout.display, message.layout.display = ("none", None) if message.value else (None, "none")
 
     for control in controls.values():
@@ -61,6 +70,6 @@ def explorer(controls: Mapping[str, object], draw: Callable[..., Figure]):
     redraw()
     gc.collect()
     gc.freeze()  # or the collector goes through all that was imported, for 0.3 s, now and then while a slider moves
-    box = widgets.VBox([*controls.values(), message, image])
+    box = widgets.VBox([*controls.values(), told, message, image])
     box.controls, box.frame = dict(controls), frame
     return box
