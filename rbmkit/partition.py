@@ -35,7 +35,7 @@ _TOLERANCE = 1e-11  # a solution: no mean changes by more than this in one sweep
 _DISTINCT = 1e-3  # two solutions: some mean differs by more than this (a threefold root is found to 1e-11^(1/3) only)
 _SWEEPS = 60  # before Newton's method
 _MOST_STEPS = 400
-_LEAP = 30.0  # how far a slow sweep is extrapolated
+_LEAPS = 30.0, 300.0  # how far slow sweeps are extrapolated, in turn
 _LONGEST_STEP = 3.0  # of a logit, in a step of Newton's method
 _CONJUGATE_GRADIENTS = 60  # per step of Newton's method
 _MARGIN = 1e-12  # starts are kept this far from 0 and 1
@@ -321,7 +321,8 @@ class _Equations:
             swept, change = self.sweep(x[todo])
             if step >= _SWEEPS:
                 here = self.log_z(swept, self.hidden(swept))
-                for target in (self.newton(x[todo]), x[todo] + _LEAP * (swept - x[todo])):  # the second leaves saddles
+                leap = x[todo] + _LEAPS[step % 2] * (swept - x[todo])  # it leaves saddles, where Newton's step is short
+                for target in (self.newton(x[todo]), leap):
                     trial, trial_change = self.sweep(target)
                     value = self.log_z(trial, self.hidden(trial))
                     better = (value > here + 1e-9) | (trial_change < change / 2)
@@ -330,9 +331,10 @@ class _Equations:
             todo = todo[change > _TOLERANCE]
             if not len(todo):
                 return x
+        rows = ", ".join(map(str, todo[:10]))
         raise ArithmeticError(
-            f"mean field: {len(todo)} of {len(x)} starts have not converged after {_MOST_STEPS} steps "
-            f"(means still change by {change.max():.1e}); leave out those in rows {', '.join(map(str, todo[:10]))}, or take another beta"
+            f"mean field: {len(todo)} of {len(x)} starts have not converged after {_MOST_STEPS} steps (means still "
+            f"change by {change.max():.1e}); leave out those in rows {rows}, or take another beta"
         )
 
     def sweep(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
