@@ -143,7 +143,7 @@ def equation_slides(heading: str, text: str) -> list[str]:
     groups, room = [], 0.0
     for lead, equation in leads(text):
         need = 1 + lead.count("$$") / 2 + len(re.sub(r"\$.*?\$", "xxxxx", lead)) / 300 + equation.count("matrix") / 8
-        if need > room and not (groups and len(lead) < SHORT):  # "with" stays below the equation before
+        if need > room and not (groups and 0 < len(lead) < SHORT):  # "with" stays below the equation before
             groups, room = [*groups, ""], 3.7
         groups[-1] += f'<div class="lead">{render(lead)}</div>\n\\[{html.escape(equation)}\\]\n'
         room -= need
