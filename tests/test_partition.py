@@ -154,34 +154,32 @@ def test_curie_weiss_has_one_solution_below_and_three_above():
     assert np.isinf(above.one_loop[unstable])
 
 
-@pytest.mark.parametrize("order", [1, 2])
-def test_starts_near_a_transition_converge_by_newtons_method(order):
-    found = mean_field(curie_weiss(60, 40, singular_value=4.001), np.full(60, 0.7), order=order)
-    A = mean_field(curie_weiss(60, 40, singular_value=4.001), found.v, order=order)
-    np.testing.assert_allclose(A.v, found.v, atol=1e-7)
+@pytest.mark.parametrize("value", [4.0001, 4.003, 4.01])
+def test_starts_near_a_transition_end_at_one_of_three_roots(value):
+    def excess(logit_v):
+        m_h = expit(value * np.sqrt(60 / 40) * (expit(logit_v) - 0.5))
+        return value * np.sqrt(40 / 60) * (m_h - 0.5) - logit_v
+
+    upper = expit(brentq(excess, 1e-3, 5, xtol=1e-13))
+    found = mean_field(curie_weiss(60, 40, singular_value=value), np.random.default_rng(0).random((40, 60)))
+    roots = np.array([0.5, upper, 1 - upper])
+    for v in found.v:
+        assert np.abs(v - roots[:, None]).max(axis=1).min() < 1e-6
+    assert len(found) >= 2
 
 
-@pytest.mark.parametrize("value", [4.001, 4.003, 4.01])
-def test_random_starts_just_above_the_transition(value):
-    """They pass near the unstable 1/2, where sweeps, and Newton's method too, are slow to leave."""
-    starts = np.random.default_rng(0).random((40, 60))
-    found = mean_field(curie_weiss(60, 40, singular_value=value), starts)
-
-    def equation(m):  # two layers of uniform means; the fields of the model are those that make it symmetric
-        hidden = expit(value * np.sqrt(60 / 40) * (m - 0.5))
-        return expit(value * np.sqrt(40 / 60) * (hidden - 0.5)) - m
-
-    root = brentq(equation, 0.5 + 1e-4, 0.999)
-    distance = np.abs(found.v.mean(axis=1)[:, None] - [root, 1 - root, 0.5]).min(axis=1)
-    assert np.ptp(found.v, axis=1).max() < 1e-6
-    assert distance.max() < 1e-6
+def test_tap_converges_near_its_transition():
+    rbm = planted(12, 10, singular_values=[1.0], rng=1)
+    starts = np.random.default_rng(0).random((31, 12))
+    for beta in np.arange(5.3, 5.42, 0.01):
+        found = mean_field(rbm, starts, beta=beta, order=2)
+        again = mean_field(rbm, found.v, beta=beta, order=2)
+        np.testing.assert_allclose(again.v[again.found_from], found.v, atol=1e-7)
 
 
 def test_at_the_transition_there_is_one_solution():
-    """A threefold root: found to a thousandth or so, and not taken for several."""
-    found = mean_field(curie_weiss(60, 40, singular_value=4.0), np.random.default_rng(0).random((40, 60)))
-    assert len(found) == 1
-    assert found.stability[0] == pytest.approx(1, abs=1e-4)
+    for rbm in (curie_weiss(60, 40, singular_value=4.0), planted(60, 40, singular_values=[4.0], rng=0)):
+        assert len(mean_field(rbm, np.random.default_rng(0).random((40, 60)))) == 1
 
 
 def test_newton_is_quadratic_near_a_solution():
@@ -195,9 +193,10 @@ def test_newton_is_quadratic_near_a_solution():
 
 
 def test_what_has_not_converged_is_an_error(monkeypatch):
+    solution = mean_field(example()).v[0]
     monkeypatch.setattr("rbmkit.partition._MOST_STEPS", 3)
-    with pytest.raises(ArithmeticError, match=r"1 of 1 starts have not converged after 3 steps .*rows 0,"):
-        mean_field(example())
+    with pytest.raises(ArithmeticError, match="1 of 2 starts have not converged after 3 steps: rows 1 of start"):
+        mean_field(example(), np.array([solution, np.full(10, 0.5)]))
 
 
 @pytest.mark.parametrize(
@@ -215,15 +214,25 @@ def test_wrong_input_is_refused(kwargs, message):
         mean_field(example(), **kwargs)
 
 
-def test_one_loop_is_refused_for_tap():
+@pytest.mark.parametrize("attribute", ["one_loop", "stability"])
+def test_what_belongs_to_the_first_order_is_refused_for_tap(attribute):
     with pytest.raises(ValueError, match="order 1"):
-        _ = mean_field(example(), order=2).one_loop
+        getattr(mean_field(example(), order=2), attribute)
 
 
 def test_units_of_certain_value_do_no_harm():
     rbm = RBM(W=np.full((3, 2), 100.0), a=[-300.0, 0, 0], b=[-200.0, 5.0])
     for start in (np.zeros(3), np.ones(3), None):
         assert -1e-9 < saddle_log_z(rbm, start) <= exact_log_z(rbm) + 1e-9
+
+
+def test_action_of_strong_fields_does_not_overflow():
+    rbm = RBM(W=np.full((3, 2), 400.0), a=[-1200.0, 0, 0], b=[-200.0, 5.0])
+    found, A = mean_field(rbm), action(rbm)
+    z = A.z(np.concatenate([found.v[0], found.h[0]]))
+    assert A(z, A.conjugate(z)).real + 5 * np.log(2 * np.pi) == pytest.approx(found.log_z[0], rel=1e-12)
+    for part in A.gradient(z, A.conjugate(z)):
+        np.testing.assert_allclose(part, 0, atol=1e-9)
 
 
 # ---------------------------------------------------------------- estimates of ln Z
@@ -363,6 +372,25 @@ def test_potential_of_a_mode_is_stationary_at_mean_field_solutions():
     assert phi.x[phi.value.argmin()] == pytest.approx(at, abs=0.05)
 
 
+@pytest.mark.parametrize(("value", "miss"), [(2.0, 0.02), (8.0, 0.1), (12.0, 0.6)])
+def test_potential_covers_the_support_and_misses_what_it_says(value, miss):
+    rbm, half = curie_weiss(40, 40, singular_value=value), np.full(40, 0.5)
+    phi = mode_potential(rbm, half, half)
+    np.testing.assert_allclose(phi.x[[0, -1]], [0, np.sqrt(40)], atol=0.01)
+    assert abs(phi.log_z - curie_weiss_log_z(rbm)) < miss
+
+
+@pytest.mark.parametrize("base", [planted(12, 10, singular_values=[1.0], rng=1), with_fields(COUPLINGS["square"] / 4)])
+@pytest.mark.parametrize(("scale", "beta"), [(8.0, 1.0), (12.0, 3.0)])
+def test_potential_covers_all_solutions(base, scale, beta):
+    rbm = RBM(scale * base.W, scale * base.a, scale * base.b)
+    found = mean_field(rbm, np.random.default_rng(0).random((30, rbm.N)), beta=beta)
+    x = found.v @ modes(rbm).U[:, 0]
+    phi = mode_potential(rbm, found.v[0], found.h[0], beta=beta)
+    assert phi.x[0] < x.min()
+    assert x.max() < phi.x[-1]
+
+
 def test_potential_of_a_missing_mode_is_refused():
     with pytest.raises(ValueError, match="mode must be below"):
         mode_potential(example(), np.full(10, 0.5), np.full(6, 0.5), mode=6)
@@ -378,29 +406,7 @@ def source():
 @pytest.mark.parametrize("model", ["planted", "fields"])
 @pytest.mark.parametrize(("scale", "beta"), [(0.0, 1.0), (3.0, 0.0), (4.0, 1.0), (8.0, 1.0)])
 def test_explorer_draws_at_the_ends_of_its_sliders(source, model, scale, beta):
-    figure = source(model, scale, beta)
-    assert png(figure).startswith(b"\x89PNG")
-    potential, *solutions = figure.axes[2].lines  # which cover the support, so that each solution has its height
-    assert all(np.isfinite(line.get_ydata()).all() for line in solutions)
-    assert np.isfinite(potential.get_ydata()).all()
-
-
-def test_potential_covers_the_support_in_strong_fields():
-    for beta in (1.0, 3.0):
-        rbm = curie_weiss(40, 40, singular_value=12.0)
-        found = mean_field(rbm, np.array([[0.02], [0.5], [0.98]]) * np.ones(40), beta=beta)
-        phi, x = mode_potential(rbm, found.v[0], found.h[0], beta=beta), found.v @ modes(rbm).U[:, 0]
-        assert phi.x[0] < 0.01
-        assert phi.x[-1] > 0.999 * np.sqrt(40)
-        assert ((phi.x[0] <= x) & (x <= phi.x[-1])).sum() >= 1
-
-
-def test_action_does_not_overflow():
-    """Fields of several hundred, where e^theta has no floating-point number."""
-    rbm = RBM([[400.0]], [-1200.0], [1000.0])
-    A, found = action(rbm, beta=1.0), mean_field(rbm)
-    z = A.z(np.concatenate([found.v[0], found.h[0]]))
-    assert A(z, A.conjugate(z)).real + 2 * np.log(2 * np.pi) == pytest.approx(found.log_z[0])
+    assert png(source(model, scale, beta)).startswith(b"\x89PNG")
 
 
 def test_explorer_shows_the_estimates_of_the_package(source):
@@ -422,6 +428,15 @@ def test_exact_potential_is_the_enumerated_density(source):
     assert near
     mean = (p * (edges[1:] + edges[:-1]) / 2).sum() / p.sum()
     assert mean == pytest.approx((weight * x).sum() / weight.sum(), abs=width[0])
+
+
+def test_few_values_have_a_bin_each():
+    rbm = curie_weiss(9, 7, singular_value=4.0)
+    source = explorers.Saddles({"Curie-Weiss": rbm}, rng=0)
+    edges, potential = source.exact_potential(rbm, modes(rbm).U[:, 0], 1.0)
+    assert len(potential) == 10
+    assert np.isfinite(potential).all()
+    np.testing.assert_allclose((edges[1:] + edges[:-1]) / 2, np.arange(10) / 3, atol=1e-8)
 
 
 def test_explorer_redraws_and_says_so_without_ipywidgets(source, monkeypatch, capsys):

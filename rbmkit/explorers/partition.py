@@ -15,7 +15,7 @@ from rbmkit.partition import gaussian_log_z, mean_field, mode_potential
 from rbmkit.reciprocal import modes
 
 _STARTS = 30
-_MOST_BINS = 25
+_BINS = 25
 
 
 class Saddles:
@@ -60,16 +60,20 @@ class Saddles:
         return figures.overview(errors, (x, y, found.stability), drawn, (edges, density))[0]
 
     def exact_potential(self, rbm: RBM, vector: np.ndarray, beta: float) -> tuple[np.ndarray, np.ndarray]:
-        """-ln of the exact density of x_1 in bins over its support, at most one a value; infinite without a state."""
+        """-ln of the exact density of x_1 in bins over its support; infinite where there is no state.
+
+        Few different values, as in a Curie-Weiss model, have a bin each.
+        """
         v = self.states[rbm.N]
         log_p = -rbm.free_energy(v, beta)
         x = v @ vector
-        bins = min(_MOST_BINS, len(np.unique(x.round(6))))
-        half = np.ptp(x) / (bins - 1) / 2  # bins are centred on the values of a lattice
-        limits = (x.min() - half, x.max() + half)
-        p, edges = np.histogram(x, bins=bins, range=limits, weights=np.exp(log_p - log_p.max()))
+        values, bins = np.unique(np.round(x, 9)), _BINS
+        if 1 < len(values) <= _BINS:
+            middle = (values[1:] + values[:-1]) / 2
+            bins = np.concatenate([[2 * values[0] - middle[0]], middle, [2 * values[-1] - middle[-1]]])
+        p, edges = np.histogram(x, bins=bins, weights=np.exp(log_p - log_p.max()))
         with np.errstate(divide="ignore"):
-            return edges, -np.log(p / (edges[1] - edges[0]))
+            return edges, -np.log(p / np.diff(edges))
 
 
 def saddles(source: Saddles):

@@ -14,12 +14,10 @@ from rbmkit.figures.style import COLOURS, MARKERS, canvas
 _DASHES = ("-", "--", "-.", ":")
 
 
-def states(
-    z: np.ndarray, log_p: np.ndarray, marginals: Mapping[str, np.ndarray]
-) -> tuple[Figure, Axes]:
+def states(z: np.ndarray, log_p: np.ndarray, marginals: Mapping[str, np.ndarray]) -> tuple[Figure, Axes]:
     """All states of a model with two modes, z = (u1, u2, w1, w2), area by probability; and histograms of one variable.
 
-    `marginals` maps a title to the deviations from the mean of all states.
+    `marginals` maps a title to the deviations of all states from their mean.
     """
     fig, ax = canvas(1, 2 + len(marginals), size=(3.0, 2.9))
     area = 15 + 300 * np.exp(log_p - log_p.max())
@@ -45,7 +43,7 @@ def against(
     critical: float | None = None,
     **axes: object,
 ) -> tuple[Figure, Axes]:
-    """Panels of labelled curves (x, y), broken where y is infinite, or points with error bars (x, y, error)."""
+    """Panels of labelled curves (x, y) or points with error bars (x, y, error); lines break at infinite values."""
     fig, ax = canvas(1, len(panels), size=(5.4, 3.8), squeeze=False)
     for panel, (title, curves) in zip(ax[0], panels.items()):
         for k, (label, (x, y, *error)) in enumerate(curves.items()):
@@ -110,20 +108,22 @@ def training(
 ) -> tuple[Figure, Axes]:
     """ln Z along a training minus that of AIS: approximations (curves) and brackets (value, standard error); stability.
 
+    A curve that is 30 nats too high or more is not drawn but named, with an arrow.
     `stability` is the smallest and largest singular value of A over the solutions, `half` that at m = 1/2.
     """
     fig, ax = canvas(1, 2, size=(5.6, 4.0))
+    top = 30
     for k, (label, value) in enumerate(curves.items()):
+        if np.nanmin(value) > top:
+            text = f"{label}: +{np.nanmin(value):.0f}\nand more"
+            style = {"color": COLOURS[k], "fontsize": 9, "ha": "center", "va": "top"}
+            ax[0].annotate(text, (0.02, top), (0.02, 8), arrowprops={"arrowstyle": "->", "color": COLOURS[k]}, **style)
+            continue
         ax[0].plot(epochs, value, color=COLOURS[k], marker=MARKERS[k], linestyle=_DASHES[k % 4], label=label)
     for k, (label, (value, error)) in enumerate(brackets.items(), start=len(curves)):
         ax[0].errorbar(epochs, value, yerr=error, color=COLOURS[k % 7], fmt=MARKERS[k], capsize=2, label=label)
-    ax[0].set(ylabel=r"$\ln Z$ minus AIS (nats)")
+    ax[0].set(ylabel=r"$\ln Z$ minus AIS (nats)", ylim=(-30, top))
     ax[0].set_yscale("symlog", linthresh=1)
-    ax[0].set_ylim(-40, 40)
-    for k, (label, value) in enumerate(curves.items()):
-        if np.nanmax(value) > 40:
-            ax[0].annotate(f"{label}: {np.nanmax(value):,.0f}", (epochs[0], 38), (0.3, 0.93), color=COLOURS[k],
-                           textcoords="axes fraction", va="center", arrowprops={"arrowstyle": "<-"})  # fmt: skip
     fig.legend(*ax[0].get_legend_handles_labels(), fontsize=9, loc="outside lower center", ncols=4)
     ax[1].fill_between(epochs, *stability, color=COLOURS[5], alpha=0.6, label="at the solutions found")
     ax[1].plot(epochs, half, color=COLOURS[1], marker="s", linestyle="--", label=r"at $m = 1/2$: $\beta\lambda_1/4$")
@@ -132,8 +132,9 @@ def training(
     ax[1].legend(fontsize=9)
     for panel in ax:
         panel.set_xscale("symlog", linthresh=0.05)
+        panel.set_xlim(-0.01, 70)
         panel.set_xticks([0, 0.1, 1, 10], ["0", "0.1", "1", "10"])
-        panel.set(xlabel="epoch", xlim=(-0.01, 1.2 * epochs[-1]))
+        panel.set_xlabel("epoch")
     return fig, ax
 
 
@@ -168,8 +169,8 @@ def overview(
     ax[1].legend(fontsize=9, loc="lower right")
     ax[1].set(xlabel="$x_1$", title=f"{len(x)} solution{'s' * (len(x) > 1)}")
     ax[1].text(0.02, 0.93, "$y_1$", transform=ax[1].transAxes)
-    low, middle = np.min(potential[1]), np.min(exact[1])
-    ax[2].stairs(np.minimum(exact[1] - middle, 99), exact[0], color="0.6", fill=True, alpha=0.4, label="exact")
+    low, middle = np.min(potential[1]), exact[1][np.isfinite(exact[1])].min()
+    ax[2].stairs(np.minimum(exact[1] - middle, 20), exact[0], color="0.6", fill=True, alpha=0.4, label="exact")
     ax[2].plot(potential[0], potential[1] - low, "-", color=COLOURS[0], label="one mode")
     for stable, marker in ((True, "o"), (False, "x")):
         keep = (sigma < 1) == stable
@@ -178,5 +179,5 @@ def overview(
     ax[2].set(xlabel="$x_1$", title="potential of mode 1", ylim=(-0.3, 8), xlim=(exact[0][0], exact[0][-1]))
     ax[2].legend(fontsize=9, loc="upper center")
     for panel in ax[1:]:
-        panel.locator_params(nbins=5)  # ticks take most of the time of drawing
+        panel.locator_params(nbins=3)  # ticks take most of the time of drawing
     return fig, ax
