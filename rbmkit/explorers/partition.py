@@ -56,7 +56,7 @@ class Saddles:
         potential = mode_potential(rbm, found.v[0], found.h[0], beta=beta)
         errors = {name: value - exact for name, value in estimates.items()}
         edges, density = self.exact_potential(rbm, m.U[:, 0], beta)
-        drawn = (potential.x, potential.value)
+        drawn = (potential.x, potential.value + exact)
         return figures.overview(errors, (x, y, found.stability), drawn, (edges, density))[0]
 
     def exact_potential(self, rbm: RBM, vector: np.ndarray, beta: float) -> tuple[np.ndarray, np.ndarray]:
@@ -71,7 +71,7 @@ class Saddles:
         if 1 < len(values) <= _BINS:
             middle = (values[1:] + values[:-1]) / 2
             bins = np.concatenate([[2 * values[0] - middle[0]], middle, [2 * values[-1] - middle[-1]]])
-        p, edges = np.histogram(x, bins=bins, weights=np.exp(log_p - log_p.max()))
+        p, edges = np.histogram(x, bins=bins, weights=np.exp(log_p - np.logaddexp.reduce(log_p)))
         with np.errstate(divide="ignore"):
             return edges, -np.log(p / np.diff(edges))
 

@@ -146,7 +146,7 @@ def overview(
 ) -> tuple[Figure, Axes]:
     """Estimates minus exact ln Z; solutions (x, y, stability) on the plane of mode 1; its potential and the exact one.
 
-    `exact` is (x, -ln of the exact density in bins); both potentials are shifted to zero at their minimum.
+    `potential` and `exact`, (edges, values in bins), are -ln of a density; both less the minimum of `exact`.
     """
     fig, ax = canvas(1, 3, size=(3.6, 3.3), layout="none")  # a constrained layout takes as long as all the rest
     fig.subplots_adjust(left=0.11, right=0.98, bottom=0.17, top=0.9, wspace=0.32)
@@ -169,8 +169,8 @@ def overview(
     ax[1].legend(fontsize=9, loc="lower right")
     ax[1].set(xlabel="$x_1$", title=f"{len(x)} solution{'s' * (len(x) > 1)}")
     ax[1].text(0.02, 0.93, "$y_1$", transform=ax[1].transAxes)
-    low, middle = np.min(potential[1]), exact[1][np.isfinite(exact[1])].min()
-    ax[2].stairs(np.minimum(exact[1] - middle, 20), exact[0], color="0.6", fill=True, alpha=0.4, label="exact")
+    low = exact[1].min()
+    ax[2].stairs(np.minimum(exact[1] - low, 20), exact[0], color="0.6", fill=True, alpha=0.4, label="exact")
     ax[2].plot(potential[0], potential[1] - low, "-", color=COLOURS[0], label="one mode")
     for stable, marker in ((True, "o"), (False, "x")):
         keep = (sigma < 1) == stable
