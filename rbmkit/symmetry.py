@@ -575,7 +575,7 @@ def order_parameter(paths: ModePaths, i: int = 0) -> OrderParameter:
     Parameters
     ----------
     paths : ModePaths
-        E.g. ``study().statistics("pcd-500-0").leading``.
+        E.g. `Statistics.leading`.
     i : int, optional
     """
     sign = np.where(paths.mu_x[:, i] < 0, -1.0, 1.0)

@@ -457,7 +457,7 @@ def test_wells_show_the_curves_of_the_module(small_wells):
 
 def test_explorers_redraw_and_stand_their_extremes(small_rotations, small_wells):
     for box in (explorers.rotation_explorer(small_rotations), explorers.landau_explorer(small_wells)):
-        *controls, message, image = box.children
+        *controls, _, message, image = box.children
         first = bytes(image.value)
         for control in controls:
             options = getattr(control, "options", None)
