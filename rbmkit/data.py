@@ -290,8 +290,8 @@ class Study:
     """
 
     def __init__(self, folder: str | os.PathLike):
-        self._folder, self._sums = Path(folder), read_sums(Path(folder))
-        self.names = sorted((name.removesuffix(".npz") for name in self._sums), key=_by_number)
+        self._folder = Path(folder)
+        self.names = sorted((name.removesuffix(".npz") for name in read_sums(self._folder)), key=_by_number)
 
     def __repr__(self) -> str:
         return f"Study({len(self.names)} models)"
