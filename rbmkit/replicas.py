@@ -489,13 +489,17 @@ def status(folder: str | os.PathLike, wanted: Sequence[Member], protocol: Protoc
     if not (Path(folder) / "study.json").exists():
         raise FileNotFoundError(f"{folder} holds no study (no study.json)")
     _agree(Path(folder), protocol)
+    return _work_done(Path(folder), wanted, protocol)
+
+
+def _work_done(folder: Path, wanted: Sequence[Member], protocol: Protocol) -> dict[str, tuple[float, float]]:
     found = {}
     for member in wanted:
-        home, saves, points = Path(folder) / member.name, protocol.saves(), protocol.checkpoints()
+        home, saves, points = folder / member.name, protocol.saves(), protocol.checkpoints()
         epochs = [epoch for epoch in saves if (home / f"epoch_{epoch:g}.npz").exists()]
         measured = sum((home / f"check_{epoch:g}.npz").exists() for epoch in points)
         unit, total = member.hidden / 500, saves[-1] + len(points)
-        done = total if _result(Path(folder), member).exists() else (epochs or [0])[-1] + measured
+        done = total if _result(folder, member).exists() else (epochs or [0])[-1] + measured
         found[member.name] = (done * unit, total * unit)
     return {"study": tuple(np.sum(list(found.values()), axis=0))} | found
 
@@ -503,11 +507,11 @@ def status(folder: str | os.PathLike, wanted: Sequence[Member], protocol: Protoc
 @contextmanager
 def progress(folder: Path, wanted: Sequence[Member], protocol: Protocol) -> Iterator[None]:
     """Bars with the time left, for the whole and for each member at work, wherever it is: they watch the files."""
-    stop, first, bars = threading.Event(), status(folder, wanted, protocol), {}
+    stop, first, bars = threading.Event(), _work_done(folder, wanted, protocol), {}
     look = {"bar_format": "{desc:>14} {percentage:3.0f}%|{bar:30}| {elapsed} done, {remaining} left", "disable": None}
 
     def show() -> None:
-        for name, (done, total) in status(folder, wanted, protocol).items():
+        for name, (done, total) in _work_done(folder, wanted, protocol).items():
             whole, before = name == "study", first[name][0]
             if name not in bars and (whole or before < done < total):
                 bars[name] = tqdm(total=total, initial=before, desc=name, leave=whole, **look)
