@@ -21,10 +21,9 @@ ONE PARALLEL REGION PER CALL. A task owns a chunk of chains for all steps and al
 inside. Threaded BLAS calls between parallel regions would make two thread pools spin against each other (a step then
 takes several times longer), so no BLAS is called in these loops.
 
-THE DRAW. A unit with field x is 1 with probability sigma(x) = 1 / (1 + e^-x), that is if u (1 + e^-x) <= 1 for uniform
-u. Field, exponential, random number and comparison are fused, in float32. Probabilities below 2^-32 count as zero. Near
-one, u and the product have steps of 1e-7: units that should be 0 with a probability below 1e-6 are 0 too rarely, by
-13 % at x = 14 and by two thirds at x = 16.
+THE DRAW. A unit with field x takes the rarer of its two values, 0 for x >= 0 and else 1, with probability e / (1 + e),
+e = e^-|x|, that is if u (1 + e) <= e for uniform u. Field, exponential, random number and comparison are fused, in
+float32, whose steps are fine near u = 0: both tails are equally accurate. Probabilities below 2^-32 count as zero.
 
 TRAINING needs <v_i h_j> over data and chains, with the mean of h_j given v in place of h_j. Row i is the sum of the
 means of those samples in which v_i = 1; where these are the majority, the sum over the others is taken from the total.
@@ -359,8 +358,8 @@ def exp_negative(x):
 # ---- block Gibbs sampling --------------------------------------------------------------------------------------------
 @inlined
 def _bit(z, e, u):
-    """1 with probability sigma(z), given e = exp(-|z|) and uniform u."""
-    return u * (f32(1) + e) <= (f32(1) if z >= f32(0) else e)
+    """1 with probability sigma(z), given e = exp(-|z|) and uniform u: the rarer value if u <= e / (1 + e)."""
+    return (u * (f32(1) + e) <= e) != (z >= f32(0))
 
 
 @inlined

@@ -73,8 +73,8 @@ def gibbs(
 
     Notes
     -----
-    Fields are summed in float32; probabilities below 2**-32 count as zero, and those above 1 - 1e-7 as one. The cost is
-    proportional to n N M.
+    Fields are summed in float32; probabilities below 2**-32 count as zero, and those above 1 - 2**-32 as one. The cost
+    is proportional to n N M.
     """
     steps, beta = checks.positive_int(steps, "steps"), np.float32(checks.inverse_temperature(beta))
     rng = checks.as_generator(rng)

@@ -266,13 +266,12 @@ def test_raise_lies_below_the_likelihood_and_reaches_it():
     exact = -MODEL.free_energy(all_states(8)) - LOG_Z
     p = np.exp(exact)
     gaps = []
-    for temperatures in (2, 20, 300):
-        estimate = raise_bound(MODEL, all_states(8), chains=100, temperatures=temperatures, rng=14)
+    for temperatures in (1, 20, 300):
+        estimate = raise_bound(MODEL, all_states(8), chains=1000, temperatures=temperatures, rng=14)
         gaps.append(p @ (exact - estimate.value))
         error = np.sqrt(p**2 @ np.square(estimate.stderr))
         assert gaps[-1] > -5 * error
-    assert gaps[0] > gaps[1] > gaps[2]
-    assert abs(gaps[2]) < 0.02
+    assert gaps[0] > 0.1 > 0.02 > abs(gaps[1]) > 5 * abs(gaps[2])
 
 
 def test_many_temperatures_bracket_the_exact_value_closely():
