@@ -30,7 +30,10 @@ STAMP = VENV / "rbmkit-installed"
 NOTEBOOKS = ROOT / "notebooks"
 COST = NOTEBOOKS / "cost.json"
 BUILD = ROOT / "build" / "notebooks"
+KEPT = "kernelspec", "jupytext.notebook_metadata_filter", "jupytext.text_representation.extension"
+KEPT += "jupytext.text_representation.format_name", "-all"
 METADATA = {
+    "jupytext": {"notebook_metadata_filter": ",".join(KEPT)},  # of the text in the .md; equal there and in pyproject
     "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
     "language_info": {"name": "python"},
 }

@@ -4,13 +4,19 @@ Every rule is a function that returns a list of problems, one sentence each; an 
 """
 
 import json
+import os
 import re
+import shutil
+import tomllib
 from pathlib import Path
 from statistics import median
 
 import jupytext
 import nbformat
 import pytest
+import yaml
+from jupyter_server.services.contents.largefilemanager import LargeFileManager
+from jupytext.sync_contentsmanager import build_sync_jupytext_contents_manager_class
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
 import run
@@ -55,10 +61,11 @@ def pair_problems(stem: Path) -> list[str]:
 
 
 def header_problems(md_text: str) -> list[str]:
-    """The .md says which format it has, and nothing about kernels and versions."""
-    header = md_text.split("---")[1] if md_text.startswith("---") else ""
-    problems = [] if "format_name: myst" in header else ["the .md header lacks `format_name: myst`"]
-    return problems + [f"the .md header has `{word}`" for word in ("kernelspec", "version") if word in header]
+    """The .md says which format, which kernel and which filter of metadata it has, and nothing else."""
+    representation = {"text_representation": {"extension": ".md", "format_name": "myst"}}
+    kept = {"jupytext": run.METADATA["jupytext"] | representation, "kernelspec": run.METADATA["kernelspec"]}
+    header = yaml.safe_load(md_text.split("---\n")[1]) if md_text.startswith("---\n") else None
+    return [] if header == kept else ["the .md header is not that of the other notebooks: " + json.dumps(kept)]
 
 
 def execution_problems(nb) -> list[str]:
@@ -161,6 +168,31 @@ def equation_problems(nb, earlier=()) -> list[str]:
 # ------------------------------------------------------------------------------------------ the notebooks that exist
 
 
+def copied(stem, folder):
+    """A pair in a project of its own."""
+    shutil.copy(run.ROOT / "pyproject.toml", folder)
+    (folder / "notebooks").mkdir(exist_ok=True)
+    for suffix in (".md", ".ipynb"):
+        shutil.copy(stem.with_suffix(suffix), folder / "notebooks")
+    return folder / "notebooks" / stem.name
+
+
+def make_newer(path):
+    """One file of a pair becomes an hour newer than the other."""
+    for suffix in (".md", ".ipynb"):
+        time = 1_700_000_000 + 3600 * (suffix == path.suffix)
+        os.utime(path.with_suffix(suffix), (time, time))
+
+
+def manager(stem):
+    """What JupyterLab reads and writes notebooks with."""
+    return build_sync_jupytext_contents_manager_class(LargeFileManager)(root_dir=str(stem.parents[1]))
+
+
+def opened(stem):
+    return manager(stem).get(f"notebooks/{stem.name}.ipynb")["content"]
+
+
 def read(stem):
     return nbformat.read(stem.with_suffix(".ipynb"), as_version=4)
 
@@ -176,6 +208,18 @@ def test_pair_in_sync(stem):
 
 def test_header(stem):
     assert header_problems(stem.with_suffix(".md").read_text("utf-8")) == []
+
+
+@pytest.mark.parametrize("newer", [".md", ".ipynb"])
+def test_jupyterlab_opens_it_whichever_file_is_newer_and_saves_it_unchanged(stem, newer, tmp_path):
+    """As after git pull, which gives files any time; and the kernel of the project is the one that starts."""
+    copy = copied(stem, tmp_path)
+    before = {path: path.read_bytes() for path in copy.parent.glob("0*")}
+    make_newer(copy.with_suffix(newer))
+    nb = opened(copy)
+    assert nb["metadata"]["kernelspec"] == run.METADATA["kernelspec"]
+    manager(copy).save({"type": "notebook", "content": nb}, f"notebooks/{copy.name}.ipynb")
+    assert before == {path: path.read_bytes() for path in before}, "run `python run.py sync`"
 
 
 @pytest.mark.parametrize("rule", [execution_problems, length_problems, magic_problems, noise_problems, alt_problems])
@@ -223,6 +267,11 @@ def pair(tmp_path):
     return tmp_path / "01_a"
 
 
+def test_filter_is_that_of_pyproject():
+    settings = tomllib.loads((run.ROOT / "pyproject.toml").read_text("utf-8"))["tool"]["jupytext"]
+    assert settings["notebook_metadata_filter"] == run.METADATA["jupytext"]["notebook_metadata_filter"]
+
+
 def test_good_pair_passes(pair):
     assert pair_problems(pair) == []
 
@@ -250,10 +299,11 @@ def test_missing_half_is_found(pair, suffix):
     assert pair_problems(pair) == [f"01_a{suffix} is missing: run `python run.py sync`"]
 
 
-def test_header_rule():
-    good = "---\njupytext:\n  text_representation:\n    extension: .md\n    format_name: myst\n---\n\n# version\n"
+def test_header_rule(pair):
+    good = pair.with_suffix(".md").read_text("utf-8")
     assert header_problems(good) == []
-    assert header_problems(good.replace("myst", "myst\n    jupytext_version: 1.0")) == ["the .md header has `version`"]
+    assert len(header_problems(good.replace("myst\n", "myst\n    jupytext_version: 1.0\n"))) == 1
+    assert len(header_problems(good.replace("  name: python3\n", ""))) == 1
     assert len(header_problems("# Title")) == 1
 
 
