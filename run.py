@@ -109,6 +109,7 @@ def measure(names):
 
 
 def lab(options):
+    call("tools.pairs")
     where = ["--ServerApp.ip=127.0.0.1", f"--ServerApp.root_dir={ROOT}"]
     return call("jupyterlab", *where, "--LabApp.default_url=/lab/tree/notebooks/00_index.ipynb", *options)
 
@@ -138,7 +139,8 @@ def sync(names):
     failed = 0
     for text in choose(".md", names):
         path = text.with_suffix(".ipynb")
-        if call("jupytext", "--quiet", "--to", "ipynb", "--update", "--output", path, text):
+        rebuild = ["jupytext", "--quiet", "--to", "ipynb", "--update", "--output", path, text]
+        if call("tools.pairs", text) or call(*rebuild):
             failed += 1
             continue
         failed += execute(path, "--inplace")[0] != 0
