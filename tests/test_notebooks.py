@@ -7,6 +7,8 @@ import json
 import os
 import re
 import shutil
+import subprocess
+import sys
 import tomllib
 from pathlib import Path
 from statistics import median
@@ -22,7 +24,7 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_outp
 import run
 from tools import pairs, series
 
-PAIRS = sorted({path.with_suffix("") for suffix in ("*.ipynb", "*.md") for path in run.NOTEBOOKS.glob(suffix)})
+PAIRS = [run.NOTEBOOKS / name for name in run.SERIES]
 EQUATION = re.compile(r"\\tag\*?\{([^}]*)\}")
 MENTION = re.compile(r"\bEqs?\.[\s~]*((?:\([\w.']+\)(?:\s|,|and|or|to|-|–|—)*)+)")
 PAPER = re.compile(r"P\d+[a-z]?")
@@ -398,6 +400,36 @@ def test_alt_rule():
     assert alt_problems(notebook(code(outputs=[picture]))) == []
     picture.metadata = {"image/png": {"alt": " "}}
     assert alt_problems(notebook(code(outputs=[picture]))) == ["cell 0 shows a picture without a description"]
+
+
+def test_the_cell_for_colab_fetches_the_project_once(tmp_path):
+    """In an empty folder, again, after a restart, and after an import that met only the fetched folder."""
+    origin = tmp_path / "origin" / "rbmkit"
+    (origin / "rbmkit").mkdir(parents=True)
+    (origin / "rbmkit" / "__init__.py").write_text("RBM = 1")
+    git = ["git", "-C", origin, "-c", "user.name=a", "-c", "user.email=a@b"]
+    for words in (["init", "-q"], ["add", "-A"], ["commit", "-q", "-m", "all"]):
+        subprocess.run([*git, *words], check=True)
+    session = f"""
+import pathlib, sys
+from IPython.core.interactiveshell import InteractiveShell
+sys.path = ["", *(p for p in sys.path[1:] if not pathlib.Path(p, "rbmkit").exists())]
+shell = InteractiveShell.instance()
+try:
+    import rbmkit
+except ImportError:
+    pass
+for _ in range(2):
+    shell.run_cell({series.INSTALL.replace(series.ADDRESS, str(origin))!r}).raise_error()
+from rbmkit import RBM
+print(pathlib.Path.cwd())
+"""
+    (tmp_path / "content").mkdir()
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    start = {"cwd": tmp_path / "content", "env": environment, "text": True}
+    for _ in range(2):  # the second one is the session after a restart
+        printed = subprocess.check_output([sys.executable, "-c", session], **start)
+        assert printed.splitlines()[-1] == str(tmp_path / "content" / "rbmkit")
 
 
 def test_start_rule():
