@@ -47,9 +47,11 @@ import math
 
 import numpy as np
 from llvmlite import ir
-from numba import njit, prange, types
+from numba import prange, types
 from numba.core import cgutils
 from numba.extending import intrinsic
+
+from rbmkit import machine
 
 GROUP = 4  # units per group (`_pack` and `_store` are written for four)
 SUMS = 1 << GROUP  # states of a group
@@ -62,11 +64,12 @@ LOW = 64  # states of the low bits in the enumeration
 GOLDEN = 0x9E3779B9  # the unit's number enters the hash multiplied by this
 STRIDES = (np.arange(BLOCK, dtype=np.uint64) * GOLDEN).astype(np.uint32)
 
-_OPTIONS = {"cache": True, "nogil": True, "error_model": "numpy", "fastmath": {"contract", "reassoc", "nsz", "arcp"}}
-jit = njit(**_OPTIONS)
-parallel = njit(parallel=True, **_OPTIONS)
-inlined = njit(inline="always", **_OPTIONS)  # two flavours that compile faster, for what no Python code calls
-internal = njit(no_cpython_wrapper=True, no_cfunc_wrapper=True, **_OPTIONS)
+_OPTIONS = {"nogil": True, "error_model": "numpy", "fastmath": {"contract", "reassoc", "nsz", "arcp"}}
+jit = machine.compiled(**_OPTIONS)
+parallel = machine.threaded(**_OPTIONS)
+# two flavours that compile faster, for what no Python code calls
+inlined = machine.compiled(inline="always", **_OPTIONS)
+internal = machine.compiled(no_cpython_wrapper=True, no_cfunc_wrapper=True, **_OPTIONS)
 
 f32, u32, u64 = np.float32, np.uint32, np.uint64
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numba
 import numpy as np
 
-from rbmkit import checks, kernels
+from rbmkit import checks, kernels, machine
 from rbmkit.model import RBM
 
 _SHARED_WORK = 2**25  # chains x N x M below which one thread does it all: waking the others takes too long
@@ -107,15 +107,15 @@ def arranged(rbm: RBM) -> Arranged:
 
 def chunk_size(n: int) -> int:
     """Chains per task: equal shares for all threads, at most 256 each."""
-    threads = numba.get_num_threads()
+    threads = machine.threads()
     tasks = threads * -(-n // (threads * _LARGEST_CHUNK))
     return -(-n // tasks)
 
 
 @contextmanager
 def threads_for(work: int) -> Iterator[None]:
-    """All of numba's threads, or one if `work` (chains x N x M) is too small to share; results are the same."""
-    threads = numba.get_num_threads()
+    """All threads, or one if `work` (chains x N x M) is too small to share; results are the same."""
+    threads = machine.threads()
     numba.set_num_threads(threads if work > _SHARED_WORK else 1)
     try:
         yield
