@@ -57,6 +57,48 @@ def test_without_ipywidgets_a_line_says_so(monkeypatch, capsys):
     assert "needs ipywidgets" in capsys.readouterr().out
 
 
+# three cells: the set-up, two explorers and that of notebook 1, one explorer; the second is executed again and again
+MEMORY = '''
+import gc
+from IPython.core.interactiveshell import InteractiveShell
+shell = InteractiveShell.instance()
+seen = []
+for cell in [SETTING, "new(); new(); steer()", "new()", *["new(); new(); steer()"] * 4]:
+    shell.run_cell(cell, store_history=True).raise_error()
+    gc.collect()
+    seen.append((len(shell.user_ns["Source"].alive), len(shell.user_ns["_instances"])))
+print(*seen[2:], sep="|")
+'''
+SETTING = '''
+import weakref
+import ipywidgets
+from ipywidgets.widgets.widget import _instances
+from rbmkit.explorers.training import steer
+from rbmkit.explorers.widgets import explorer
+from rbmkit.figures.style import canvas
+
+class Source:
+    alive = weakref.WeakSet()
+    def __init__(self):
+        self.alive.add(self)
+    def __call__(self, x):
+        return canvas()[0]
+
+def new():
+    return explorer({"x": ipywidgets.IntSlider()}, Source())
+'''
+
+
+def test_memory_returns_when_a_cell_is_executed_again():
+    """Only what the last execution made is alive, data and widgets; explorers of other cells stay."""
+    code = f"SETTING = {SETTING!r}\n{MEMORY}"
+    printed = subprocess.check_output([sys.executable, "-c", code], text=True)
+    (counts,) = [line.split("|") for line in printed.splitlines() if "|" in line]
+    assert counts[0].startswith("(3, ")
+    assert len(counts) == 5
+    assert set(counts) == {counts[0]}
+
+
 # ------------------------------------------------------------------------------------------------- all explorers
 
 

@@ -8,7 +8,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 from rbmkit.data import bars_and_stripes
-from rbmkit.explorers.widgets import ipywidgets, picture
+from rbmkit.explorers.widgets import ipywidgets, picture, replaced
 from rbmkit.figures.style import COLOURS, canvas
 from rbmkit.likelihood import exact_log_z, log_likelihood
 from rbmkit.model import RBM
@@ -100,7 +100,7 @@ def steer():
     box = widgets.VBox([widgets.HBox([method, steps, rate]), widgets.HBox([train, reset, message]), image])
     updates = widgets.IntSlider(1000, 0, 2000, step=250, description="updates")
     box.controls, box.frame = {"method": method, "updates": updates}, recorded  # see widgets.explorer
-    return box
+    return replaced(box)
 
 
 def recorded(method: str, updates: int) -> bytes:
