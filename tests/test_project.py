@@ -169,29 +169,64 @@ def installs(log):
 
 
 def test_set_up_installs_once(project):
-    run.set_up()
-    run.set_up()
+    run.set_up(["notebooks"])
+    run.set_up(["notebooks"])
     assert installs(project) == 1
-    assert ["-e", ".[notebooks,test,book]", "-c", "constraints.txt"] == project.commands[-1][-4:]
+    assert ["-e", ".[notebooks]", "-c", "constraints.txt"] == project.commands[-2][-4:]
+    assert project.commands[-1] == ["-m", "rbmkit.warm_up"]
+    compiled = sum("rbmkit.warm_up" in words for words in project.commands)
+    assert compiled == 1
 
+
+def test_extras_are_added_when_first_asked_for(project):
+    asked = [["notebooks"], ["notebooks", "book"], ["notebooks"], ["notebooks", "book", "test"], ["notebooks", "book"]]
+    for extras in asked:
+        run.set_up(extras)
+    installed = [word for words in project.commands if "install" in words for word in words if word.startswith(".[")]
+    assert installed == [".[notebooks]", ".[book,notebooks]", ".[book,notebooks,test]"]
+
+
+@pytest.mark.parametrize("command", ["lab", "explore", "student", "book", "slides", "test"])
+def test_a_command_installs_only_what_it_needs(project, command, monkeypatch):
+    asked = []
+    monkeypatch.setattr(run, "set_up", asked.append)
+    run.main([command])
+    more = {"book": ["book"], "slides": ["book"], "test": ["test", "book"]}
+    assert asked == [["notebooks", *more.get(command, [])]]
+    assert set(asked[0]) <= set(PYPROJECT["project"]["optional-dependencies"])
+
+
+def test_settings_of_pip_for_other_projects_do_not_count(project, monkeypatch):
+    monkeypatch.setenv("PIP_USER", "1")
+    environments = []
+    answer = run.subprocess.call
+
+    def record(command, **kwargs):
+        environments.append(kwargs.get("env", {}).get("PIP_USER"))
+        return answer(command, **kwargs)
+
+    monkeypatch.setattr(run.subprocess, "call", record)
+    run.set_up(["notebooks"])
+    install = next(k for k, words in enumerate(project.commands) if "install" in words)
+    assert environments[install] == "0"
 
 @pytest.mark.parametrize("name", ["pyproject.toml", "constraints.txt"])
 def test_set_up_installs_again_after_a_change(project, name):
-    run.set_up()
+    run.set_up(["notebooks"])
     (run.ROOT / name).write_text("changed")
-    run.set_up()
+    run.set_up(["notebooks"])
     assert installs(project) == 2
 
 
 def test_set_up_redoes_a_failed_install(project):
-    run.set_up()
+    run.set_up(["notebooks"])
     (run.ROOT / "constraints.txt").write_text("changed")
     project.fail = "install"
     with pytest.raises(SystemExit, match="installation failed"):
-        run.set_up()
+        run.set_up(["notebooks"])
     (run.ROOT / "constraints.txt").write_text("")  # back to what was installed before the failure
     project.fail = None
-    run.set_up()
+    run.set_up(["notebooks"])
     assert installs(project) == 3
 
 
