@@ -320,7 +320,7 @@ def test_annealing_moves_as_its_twin(N, M):
     v, _ = kernel_anneal(rbm, a0, start, (0.2, new), seed=8, step0=3)
     h_u, v_u = draws(8, 3, 0, 40, M), draws(8, 3, 1, 40, N)
     p = rbm.hidden_mean(start, new)
-    clear = np.all(np.abs(h_u - np.minimum(p, 1 - p)) > 1e-5, axis=1)  # chains whose hidden draw does not hang on rounding
+    clear = np.all(np.abs(h_u - np.minimum(p, 1 - p)) > 1e-5, axis=1)  # hidden draws clear of rounding
     assert clear.mean() > 0.8
     h = drawn(h_u, p).astype(float)
     assert_same_draws(v[clear], v_u[clear], expit((1 - new) * a0 + new * (rbm.a + h @ rbm.W.T))[clear])
