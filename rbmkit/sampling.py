@@ -96,8 +96,8 @@ def gibbs(
     """
     checks.instance(rbm, RBM, "rbm")
     steps, beta = checks.positive_int(steps, "steps"), np.float32(checks.inverse_temperature(beta))
-    every = steps if every is None else checks.positive_int(every, "every")
-    if steps % every:
+    every = every if every is None else checks.positive_int(every, "every")
+    if steps % (every or 1):
         raise ValueError(f"every must divide steps, got every = {every} and steps = {steps}")
     rng = checks.as_generator(rng)
     seed, model = draw_seed(rng), arranged(rbm)
@@ -118,10 +118,11 @@ def gibbs(
 
 def _run(columns_h, b, columns_v, a, v, h, steps, *, beta, seed, every, progress, mask=None):
     """Final or kept states of v and h: `steps` in calls of the kernel that end where states are kept, or earlier."""
-    kept = [np.empty((steps // every, *x.shape), np.uint8) for x in (v, h)] if every < steps else None
+    stretch = every or steps
+    kept = [np.empty((steps // stretch, *x.shape), np.uint8) for x in (v, h)] if every else None
     with tqdm(total=steps, disable=not progress, desc="Gibbs sampling", unit="step") as bar:
-        for row, first in enumerate(range(0, steps, every)):
-            for step0, part in pieces(every, len(v), v.shape[1], h.shape[1]):
+        for row, first in enumerate(range(0, steps, stretch)):
+            for step0, part in pieces(stretch, len(v), v.shape[1], h.shape[1]):
                 how = part, beta, seed, first + step0, chunk_size(len(v))
                 with threads_for(v.size * h.shape[1] * part):
                     if mask is None:

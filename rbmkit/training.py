@@ -17,6 +17,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
@@ -32,6 +33,8 @@ from rbmkit.model import RBM
 from rbmkit.sampling import chunk_size, draw_seed, pieces, random_states, threads_for
 
 METHODS = ("Rdm", "CD", "PCD")
+_LARGEST_COUPLING = 50.0  # such a coupling decides a unit alone; digits and patterns are learned with less than 20
+_LARGEST_MISMATCH = 0.15  # of moments, on top of the noise; healthy trainings stay below 0.1
 _KIND = "rbmkit.Training/1"
 
 
@@ -306,10 +309,15 @@ class Training:
         ------
         FloatingPointError
             A parameter became NaN or infinite; says at which update and learning rate.
+
+        Warns
+        -----
+        RuntimeWarning
+            Once in a run: couplings are absurdly large, or the moments of the chains stay far from those of the data.
         """
         callbacks = _checked_callbacks(callbacks)
         count = max(1, round(checks.positive_float(epochs, "epochs") * self.updates_per_epoch))
-        self._stopped = False
+        self._stopped, healthy = False, True
         self._call(callbacks)
         with tqdm(total=count, disable=not progress, desc=f"{self.method}-{self.steps}", unit="update") as bar:
             for _ in range(count):
@@ -318,6 +326,8 @@ class Training:
                 with threads_for(self._state.v.size * self._shape[1]):
                     self._one_update()
                 bar.update()
+                if healthy and self._called < len(self._state.rows):
+                    healthy = self._is_healthy()
                 self._call(callbacks)
         self._check_finite(self._state)
         return self
@@ -509,6 +519,20 @@ class Training:
         k = len(self.l2_modes)
         loss = s[:k] * -np.expm1(-np.array(self.l2_modes) * time)
         W -= ((U[:, :k] * loss) @ Vt[:k]).astype(np.float32)
+
+    def _is_healthy(self) -> bool:
+        """At the end of an epoch: False, and a warning with the symptom, if what is learned looks like rubbish."""
+        now, symptom = self._state, ""
+        largest, errors = np.abs(now.parameters[0]).max(), [row["moment_error"] for row in now.rows[-2:]]
+        noise = 1 / self.batch_size + 1 / self.chains  # 4 x variance of the difference of means, for fair coins
+        if largest > _LARGEST_COUPLING:
+            symptom = f"the largest coupling is {largest:.3g}"
+        elif now.update >= 100 and errors[-1] > max(np.hypot(_LARGEST_MISMATCH, np.sqrt(noise)), 0.9 * errors[0]):
+            symptom = f"chains do not resemble the data, moment error {errors[-1]:.2g} (it should fall below 0.1)"
+        if symptom:
+            rate = f"the learning rate ({self._rate(self.epoch):.3g}) may be too large"
+            warnings.warn(f"after epoch {now.rows[-1]['epoch']}: {symptom}; {rate}", RuntimeWarning, stacklevel=3)
+        return not symptom
 
     def _check_finite(self, state: _State) -> None:
         if not all(np.isfinite(x).all() for x in state.parameters):
