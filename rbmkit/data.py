@@ -473,6 +473,7 @@ def curie_weiss_log_weights(rbm: RBM, beta: float = 1.0) -> np.ndarray:
     ValueError
         The couplings, or the fields of a layer, are not all equal.
     """
+    checks.instance(rbm, RBM, "rbm")
     beta = checks.inverse_temperature(beta)
     if any(np.ptp(x) > 1e-12 * np.abs(x).max() for x in (rbm.W, rbm.a, rbm.b)):
         raise ValueError("rbm must be uniform: all couplings equal, and all fields within a layer")

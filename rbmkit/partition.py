@@ -111,6 +111,7 @@ def action(rbm: RBM, *, beta: float = 1.0) -> Action:
 
     Singular values that are zero up to rounding have no saddle: their x_i and y_i are taken as unpaired variables.
     """
+    checks.instance(rbm, RBM, "rbm")
     beta = checks.inverse_temperature(beta)
     U, s, Vt = np.linalg.svd(rbm.W)
     K = int((s > max(s[0], np.finfo(float).tiny) * max(rbm.N, rbm.M) * np.finfo(float).eps).sum())
@@ -224,6 +225,7 @@ def mean_field(rbm: RBM, start: np.ndarray | None = None, *, beta: float = 1.0, 
     ArithmeticError
         Some start has not converged.
     """
+    checks.instance(rbm, RBM, "rbm")
     if order not in (1, 2):
         raise ValueError(f"order must be 1 (naive mean field) or 2 (TAP), got {order!r}")
     beta, start = checks.inverse_temperature(beta), _starts(start, rbm.N)
@@ -292,6 +294,7 @@ def gaussian_log_z(rbm: RBM, *, beta: float = 1.0) -> float:
     float
         Infinite for beta lambda_1 >= 4, where the integral diverges.
     """
+    checks.instance(rbm, RBM, "rbm")
     beta, half_v, half_h = checks.inverse_temperature(beta), np.full(rbm.N, 0.5), np.full(rbm.M, 0.5)
     m = modes(RBM(rbm.W, rbm.a + rbm.W @ half_h, rbm.b + rbm.W.T @ half_v))
     ratio = beta * m.s / 4
@@ -548,6 +551,7 @@ def mode_potential(
     -------
     ModePotential
     """
+    checks.instance(rbm, RBM, "rbm")
     v, h = checks.real_array(v, (rbm.N,), "v"), checks.real_array(h, (rbm.M,), "h")
     m, beta = modes(rbm), checks.inverse_temperature(beta)
     i = checks.integer(mode, "mode", least=0)

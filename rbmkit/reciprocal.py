@@ -94,18 +94,32 @@ class Modes:
 
     @cached_property
     def x0(self) -> np.ndarray:
-        """Saddle points, x0 = -b0 / s; NaN where s is zero up to rounding: such a mode is a plane."""
-        return -self.b0 / self._nonzero_s
+        """Saddle points, x0 = -b0 / s; infinite where s is zero up to rounding: such a mode is a plane."""
+        return -self._over_s(self.b0)
 
     @cached_property
     def y0(self) -> np.ndarray:
-        """Saddle points, y0 = -a0 / s; NaN where s is zero up to rounding."""
-        return -self.a0 / self._nonzero_s
+        """Saddle points, y0 = -a0 / s; infinite where s is zero up to rounding."""
+        return -self._over_s(self.a0)
 
     @cached_property
     def saddle_energy(self) -> np.ndarray:
-        """Energy at the saddle points, a0 b0 / s; NaN where s is zero up to rounding."""
-        return self.a0 * self.b0 / self._nonzero_s
+        """Energy at the saddle points, a0 b0 / s; infinite where s is zero up to rounding."""
+        return self._over_s(self.a0 * self.b0)
+
+    def saddle(self, which: Which = _ALL) -> tuple[np.ndarray, np.ndarray]:
+        """The saddle points (x0, y0) of the modes `which`.
+
+        Raises
+        ------
+        ValueError
+            One of these modes has none, because its singular value is zero up to rounding.
+        """
+        if self._flat[which].any():
+            flat = np.arange(len(self.s))[which]
+            first = flat[self._flat[which]][0] if flat.ndim else int(flat)
+            raise ValueError(f"mode {first} (from 0) has singular value 0: its energy is a plane, without a saddle")
+        return self.x0[which], self.y0[which]
 
     @cached_property
     def mu_x(self) -> np.ndarray:
@@ -119,21 +133,27 @@ class Modes:
 
     def to_uw(self, x: np.ndarray, y: np.ndarray, which: Which = _ALL) -> tuple[np.ndarray, np.ndarray]:
         """Coordinates (u, w) along the unstable and the stable axis of the saddles, Eq. (19) at theta = pi/4."""
-        dx, dy = x - self.x0[which], y - self.y0[which]
+        x0, y0 = self.saddle(which)
+        dx, dy = x - x0, y - y0
         return (dx + dy) / np.sqrt(2), (dy - dx) / np.sqrt(2)
 
     def to_xy(self, u: np.ndarray, w: np.ndarray, which: Which = _ALL) -> tuple[np.ndarray, np.ndarray]:
         """The inverse of `to_uw`, Eq. (19)."""
-        return self.x0[which] + (u - w) / np.sqrt(2), self.y0[which] + (u + w) / np.sqrt(2)
+        x0, y0 = self.saddle(which)
+        return x0 + (u - w) / np.sqrt(2), y0 + (u + w) / np.sqrt(2)
 
     def landscape_uw(self, u: np.ndarray, w: np.ndarray, which: Which = _ALL) -> np.ndarray:
         """E_i(u_i, w_i) = a0 b0 / s - s (u^2 - w^2) / 2, Eq. (20)."""
+        self.saddle(which)
         return self.saddle_energy[which] - self.s[which] / 2 * (u**2 - w**2)
 
     @cached_property
-    def _nonzero_s(self) -> np.ndarray:
-        rounding = self.s.max() * max(len(self.U), len(self.V)) * np.finfo(float).eps
-        return np.where(self.s > rounding, self.s, np.nan)
+    def _flat(self) -> np.ndarray:
+        return self.s <= self.s.max() * max(len(self.U), len(self.V)) * np.finfo(float).eps
+
+    def _over_s(self, numerator: np.ndarray) -> np.ndarray:
+        infinite = np.copysign(np.inf, numerator)
+        return np.divide(numerator, self.s, where=~self._flat, out=infinite)
 
 
 def modes(rbm: RBM) -> Modes:
@@ -151,6 +171,7 @@ def modes(rbm: RBM) -> Modes:
     Modes
         The min(N, M) paired modes. 0.5 s for 784 x 3000 couplings on one core.
     """
+    checks.instance(rbm, RBM, "rbm")
     U, s, Vt = np.linalg.svd(rbm.W, full_matrices=False)
     sign = np.where(U.sum(axis=0) < 0, -1.0, 1.0)
     return _with_fields(rbm, U * sign, s, Vt.T * sign)
@@ -200,6 +221,8 @@ def match(new: Modes, reference: Modes) -> Match:
     ValueError
         The two have different shapes.
     """
+    checks.instance(new, Modes, "new")
+    checks.instance(reference, Modes, "reference")
     if new.U.shape != reference.U.shape or new.V.shape != reference.V.shape:
         raise ValueError(f"only modes of equal shapes can be matched, got {new!r} and {reference!r}")
     overlaps = (reference.U.T @ new.U + reference.V.T @ new.V) / 2
@@ -230,6 +253,7 @@ def flow(modes: Modes, i: int, start: tuple[float, float], times: np.ndarray, *,
     (n, 2) array
         x and y at each time.
     """
+    checks.instance(modes, Modes, "modes")
     times = checks.real_array(times, (None,), "times")
     sign = 1.0 if descend else -1.0
 

@@ -131,8 +131,16 @@ def test_equation_23_has_other_signs_than_equations_19_and_27():
 def test_a_mode_without_coupling_has_no_saddle():
     rng = np.random.default_rng(0)
     m = modes(RBM(W=np.outer(rng.normal(size=5), rng.normal(size=4)), a=rng.normal(size=5), b=rng.normal(size=4)))
-    for values in (m.x0, m.y0, m.saddle_energy):
-        np.testing.assert_array_equal(np.isnan(values), [False, True, True, True])
+    for values, slope in ((m.x0, -m.b0), (m.y0, -m.a0), (m.saddle_energy, m.a0 * m.b0)):
+        np.testing.assert_array_equal(np.isfinite(values), [True, False, False, False])
+        np.testing.assert_array_equal(values[1:], np.sign(slope[1:]) * np.inf)
+    u, w = m.to_uw(1.0, 2.0, 0)
+    np.testing.assert_allclose(m.to_xy(u, w, 0), (1.0, 2.0))
+    for call in (m.saddle, m.to_uw, m.to_xy, m.landscape_uw):
+        for which in ([2], [slice(None)]) if call == m.saddle else ([0.0, 0.0, 2], [0.0, 0.0, [0, 3]]):
+            with pytest.raises(ValueError, match="singular value 0: its energy is a plane"):
+                call(*which)
+    assert np.isinf(modes(RBM(np.zeros((3, 2)), np.zeros(3), np.zeros(2))).x0).all()  # W = 0 without a division
 
 
 def test_wrong_input_is_refused():
