@@ -189,9 +189,7 @@ def overview(
     ax[0].set_xscale("symlog", linthresh=0.1)
     ax[0].xaxis.set_minor_locator(NullLocator())
     ax[0].set(yticks=-np.arange(len(errors)), yticklabels=list(errors), xlim=(-30, 40), ylim=(-len(errors) + 0.5, 0.6))
-    ax[0].set(
-        xlabel="minus exact (nats)", title=r"$\ln Z$", xticks=[-1, 0, 1], xticklabels=[-1, 0, 1]
-    )
+    ax[0].set(xlabel="minus exact (nats)", title=r"$\ln Z$", xticks=[-1, 0, 1], xticklabels=[-1, 0, 1])
     x, y, sigma = solutions
     for stable, marker, label in ((True, "o", "stable"), (False, "x", "unstable")):
         keep = (sigma < 1) == stable
