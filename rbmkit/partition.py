@@ -15,6 +15,9 @@ solved by `mean_field`, from as many starts as one likes. From there on ln Z is 
 * `gaussian_log_z`: the density of random states replaced by a normal one, Eq. (46) in Eq. (22); finite for
   beta lambda_1 < 4 only.
 
+`frozen` keeps the fluctuations of the leading modes only, the others at given means: from independent units to the
+whole model, mode by mode.
+
 `quartic` is the constraint potential of one mode to fourth order, and `mode_potential` its effective potential with all
 other modes at their mean.
 """
@@ -446,6 +449,48 @@ def _spectrum(rbm: RBM, v: np.ndarray, h: np.ndarray, beta: float) -> np.ndarray
     A = beta * np.sqrt(v * (1 - v))[:, None] * rbm.W * np.sqrt(h * (1 - h))
     square = A.T @ A if rbm.M <= rbm.N else A @ A.T
     return np.sqrt(np.maximum(np.linalg.eigvalsh(square)[::-1], 0))
+
+
+# ---------------------------------------------------------------- some of the modes
+def frozen(rbm: RBM, k: int, v_mean: np.ndarray, h_mean: np.ndarray) -> tuple[RBM, float]:
+    """The model in which only the k leading modes fluctuate together; the others are frozen at given means.
+
+    In the energy, x_i y_i of a frozen mode i loses the product (x_i - <x_i>)(y_i - <y_i>): each layer feels the mean
+    of the other. With W_k = sum_{i <= k} s_i U_i V_i^T and W' = W - W_k that is an RBM with
+
+        couplings W_k,    fields a + W' <h> and b + W'^T <v>,    and the constant energy <v> W' <h>.
+
+    Without frozen modes it is the model itself. For k = 0 units are independent; ln Z is then stationary in the
+    means where these solve the mean-field equations, and has the value of the saddle there.
+
+    Parameters
+    ----------
+    rbm : RBM
+    k : int
+        Modes that are kept, 0 to min(N, M).
+    v_mean : (N,) array
+    h_mean : (M,) array
+        Means at which the other modes are frozen, e.g. those of the data.
+
+    Returns
+    -------
+    RBM, float
+        The model, and its constant energy: at beta = 1 the ln Z of the frozen energy is that of the RBM minus it.
+
+    Raises
+    ------
+    ValueError
+        `k` is out of range, or a mean has the wrong shape.
+    """
+    k, largest = checks.integer(k, "k", least=0), min(rbm.N, rbm.M)
+    if k > largest:
+        raise ValueError(f"k must be at most {largest}, the number of modes, got {k}")
+    v_mean = checks.real_array(v_mean, (rbm.N,), "v_mean")
+    h_mean = checks.real_array(h_mean, (rbm.M,), "h_mean")
+    m = modes(rbm)
+    kept = (m.U[:, :k] * m.s[:k]) @ m.V[:, :k].T
+    rest = rbm.W - kept
+    return RBM(kept, rbm.a + rest @ h_mean, rbm.b + rest.T @ v_mean), float(v_mean @ rest @ h_mean)
 
 
 # ---------------------------------------------------------------- one mode
