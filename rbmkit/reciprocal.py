@@ -240,6 +240,29 @@ def flow(modes: Modes, i: int, start: tuple[float, float], times: np.ndarray, *,
     return solve_ivp(velocity, times[[0, -1]], start, t_eval=times, rtol=1e-9, atol=1e-12).y.T
 
 
+def without(W: np.ndarray, picture: np.ndarray, pattern: np.ndarray) -> np.ndarray:
+    """Couplings from which a picture and a pattern of hidden units are projected out, Eq. (2.14).
+
+    W' = (1 - p p^T / |p|^2) W (1 - q q^T / |q|^2) couples to nothing along the picture p or the pattern q. This is
+    another model, and not another gauge of the same one: a change of gauge, v -> v - const, moves fields only.
+
+    Parameters
+    ----------
+    W : (N, M) array
+    picture, pattern : (N,) and (M,) arrays
+        Not zero.
+
+    Returns
+    -------
+    (N, M) array
+    """
+    W = checks.real_array(W, (None, None), "W")
+    p, q = (checks.real_array(x, (n,), name) for x, n, name in zip((picture, pattern), W.shape, ("picture", "pattern")))
+    p, q = p / np.linalg.norm(p), q / np.linalg.norm(q)
+    left = W - np.outer(p, p @ W)
+    return left - np.outer(left @ q, q)
+
+
 # ---------------------------------------------------------------- Marchenko-Pastur
 @dataclass(frozen=True)
 class MarchenkoPastur:
