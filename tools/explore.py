@@ -130,8 +130,8 @@ class Pictures:
             future = self.known.get(address)
             if future is None:
                 future = self.known[address] = Future()
-                self.pool.apply_async(draw, address, callback=future.set_result, error_callback=future.set_exception)
                 future.add_done_callback(lambda done: self._keep(address, done))
+                self.pool.apply_async(draw, address, callback=future.set_result, error_callback=future.set_exception)
             self.known.move_to_end(address)
         return future.result(PATIENCE)
 

@@ -109,7 +109,7 @@ def control_markup(axis: Axis) -> str:
     name = html.escape(axis.name)
     if axis.listed:
         chosen = ["", " selected"]
-        options = [f"<option value='{k}'{chosen[k == axis.start]}>{html.escape(t)}" for k, t in enumerate(axis.texts)]
+        options = [f"<option value='{k}'{chosen[k == axis.start]}>{html.escape(t)}</option>" for k, t in enumerate(axis.texts)]
         return f"<label><span>{name}</span><select aria-label='{name}'>{''.join(options)}</select></label>"
     return (
         f"<label><span>{name}</span><input type='range' min='0' max='{len(axis.texts) - 1}' step='1' "

@@ -89,9 +89,9 @@ class Replay:
         moves = tuple((press["method"], press["steps"], press["rate"]) for press in presses)
         start = max(n for n in range(len(moves) + 1) if moves[:n] in self.known)
         self.session.training, self.session.likelihood = copy.deepcopy(self.known[moves[:start]])
-        for end in range(start + 1, len(moves) + 1):
-            self.session.advance(*moves[end - 1])
-            self.known[moves[:end]] = self._state()
+        for end in range(start, len(moves)):
+            self.session.advance(*moves[end])
+            self.known[moves[: end + 1]] = self._state()
         for oldest in list(self.known)[1 : len(self.known) - _KEPT]:
             del self.known[oldest]
         return self.session.picture()
