@@ -147,7 +147,7 @@ def test_a_browser_that_closes_is_no_error(hall, capfd):
     for x in range(3):
         with socket.create_connection(hall.server_address) as browser:
             browser.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-            browser.sendall(f"GET /{NAME}/0/{x}-1.png HTTP/1.1\r\nHost: here\r\n\r\n".encode())
+            browser.sendall(f"GET /{NAME}/0/{x}-1.png HTTP/1.1\r\nHost: here\r\nCookie: reader=me\r\n\r\n".encode())
     time.sleep(0.5)
     assert get(hall, f"/{NAME}/0/2-1.png")[0] == 200
     assert capfd.readouterr() == ("", "")

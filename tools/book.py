@@ -252,7 +252,8 @@ def draw_explorer(box, grid: dict[str, int], folder: Path) -> None:
 def digest_of_sources(name: str) -> str:
     """Changes with the code that draws the frames of a notebook, and with the data."""
     code = [ast.unparse(statement) for statement in series.explorer_code(series.read(name))]
-    files = [Path(__file__), Path(frames.__file__), *sorted((series.ROOT / "rbmkit").rglob("*.py")), *sorted(DATA.rglob("*.npz"))]
+    files = [Path(__file__), Path(frames.__file__)]
+    files += [*sorted((series.ROOT / "rbmkit").rglob("*.py")), *sorted(DATA.rglob("*.npz"))]
     sums = [hashlib.sha256(path.read_bytes()).hexdigest() for path in files]
     return hashlib.sha256("\n".join(code + sums).encode()).hexdigest()
 

@@ -2,8 +2,8 @@
 
 python -m tools.explore [--port PORT] [--ip ADDRESS] [--readers N] [--no-browser]
 
-What an explorer shows depends on the places of its controls and on nothing else. So no reader needs a process: a few, one
-per core, load all explorers at the start and draw for everybody, and a picture that was drawn once is kept.
+What an explorer shows depends on the places of its controls and on nothing else. So no reader needs a process: a few,
+one per core, load all explorers and draw for everybody, and a picture that was drawn once is kept.
 """
 
 from __future__ import annotations
@@ -177,7 +177,7 @@ class Hall:
             return 200, "text/html", overview().encode()
         if path.startswith(("/static/", "/book/")):
             return file_in(STATIC if path.startswith("/static/") else BOOK, path.split("/", 2)[2])
-        name, k, *rest = [*path.strip("/").split("/"), "", ""]
+        name, k = [*path.strip("/").split("/"), "", ""][:2]
         if name not in with_explorers() or k not in map(str, range(len(headings(name)))):
             return 404, "text/plain", b"There is no such page."
         if not self.readers.admit(reader):
@@ -289,7 +289,7 @@ def problem(ip: str, port: int) -> str:
 
 
 def main(options: list[str]) -> int:
-    parser = argparse.ArgumentParser(prog="run.py explore", description="The explorers, live, for one reader or a class.")
+    parser = argparse.ArgumentParser(prog="run.py explore", description="The explorers, live, for a reader or a class.")
     parser.add_argument("--port", type=series.port, default=8866)
     parser.add_argument("--ip", default="127.0.0.1", help="any but 127.0.0.1 opens the pages to others")
     parser.add_argument("--readers", type=int, default=40, help="at most so many at a time (40)")

@@ -1,7 +1,8 @@
 """Explorers as pages: places of their controls, and the HTML that the book and the live explorers share.
 
-A picture has the address I-J-K.png, I, J and K being the places of the controls, counted from 0. In the book such files
-lie there, for some places of some controls; live, a program draws what is asked for. docs/_static/frames.js serves both.
+A picture has the address I-J-K.png: I, J and K are the places of the controls, counted from 0. In the book such files
+lie there, for some places of some controls; live, a program draws what is asked for. docs/_static/frames.js works for
+both.
 """
 
 from __future__ import annotations
@@ -108,8 +109,8 @@ def control_markup(axis: Axis) -> str:
     """A slider, or a list to choose from."""
     name = html.escape(axis.name)
     if axis.listed:
-        chosen = ["", " selected"]
-        options = [f"<option value='{k}'{chosen[k == axis.start]}>{html.escape(t)}</option>" for k, t in enumerate(axis.texts)]
+        starts = [" selected" * (k == axis.start) for k in range(len(axis.texts))]
+        options = [f"<option value='{k}'{s}>{html.escape(axis.texts[k])}</option>" for k, s in enumerate(starts)]
         return f"<label><span>{name}</span><select aria-label='{name}'>{''.join(options)}</select></label>"
     return (
         f"<label><span>{name}</span><input type='range' min='0' max='{len(axis.texts) - 1}' step='1' "
