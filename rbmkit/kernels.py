@@ -47,14 +47,11 @@ import math
 
 import numpy as np
 from llvmlite import ir
-from numba import config, prange, types
+from numba import prange, types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
 from rbmkit import machine
-
-if config.DISABLE_JIT:
-    raise ImportError("rbmkit needs numba's compiler, and NUMBA_DISABLE_JIT switches it off: unset that variable")
 
 GROUP = 4  # units per group (`_pack` and `_store` are written for four)
 SUMS = 1 << GROUP  # states of a group

@@ -3,8 +3,6 @@
 import importlib
 import inspect
 import pkgutil
-import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -164,11 +162,3 @@ def test_annealing_warns_of_fields_that_lose_digits():
             with pytest.warns(UserWarning, match="annealing, in float32, may be off by 42 nats"):
                 estimate = ais(rbm, chains=50, temperatures=300, rng=0)
             assert 1 < abs(estimate.value - exact) < 42
-
-
-def test_without_the_compiler_the_import_says_so():
-    code = "import os; os.environ['NUMBA_DISABLE_JIT'] = '1'; import rbmkit"
-    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
-    assert run.stderr.strip().splitlines()[-1] == (
-        "ImportError: rbmkit needs numba's compiler, and NUMBA_DISABLE_JIT switches it off: unset that variable"
-    )
