@@ -415,12 +415,36 @@ def _gibbs_chunk(columns_h, b, columns_v, a, v, h, first, last, steps, beta, see
     _unpack(packed_h, h, first)
 
 
+@internal
+def _clamped_chunk(columns_h, b, columns_v, a, v, h, first, last, steps, beta, seed, step0, mask):
+    packed_v, packed_h, groups_v, groups_h, work = _packed_chunk(columns_h, columns_v, v, first, last)
+    none_h, none_v = np.zeros_like(b), np.zeros_like(a)
+    held = packed_v & mask
+    for half in range(2 * step0, 2 * (step0 + steps), 2):
+        _half_step(columns_h, b, none_h, beta, seed, half, first, packed_v, groups_v, packed_h, groups_h, work)
+        _half_step(columns_v, a, none_v, beta, seed, half + 1, first, packed_h, groups_h, packed_v, groups_v, work)
+        packed_v[:] = packed_v & ~mask | held
+    _unpack(packed_v, v, first)
+    _unpack(packed_h, h, first)
+
+
 @parallel
 def gibbs(columns_h, b, columns_v, a, v, h, steps, beta, seed, step0, chunk):
     """`steps` block Gibbs steps v -> h -> v in place, on v (n, N) and h (n, M) uint8; a, b padded."""
     for t in prange((v.shape[0] + chunk - 1) // chunk):
         last = min(v.shape[0], (t + 1) * chunk)
         _gibbs_chunk(columns_h, b, columns_v, a, v, h, t * chunk, last, steps, beta, seed, step0)
+
+
+@parallel
+def gibbs_clamped(columns_h, b, columns_v, a, v, h, steps, beta, seed, step0, chunk, mask):
+    """`gibbs` with some v held as they are: those of the bits that are set in mask (16 x blocks of v,) uint8.
+
+    The held units are drawn like all others and then put back: given h, units are independent.
+    """
+    for t in prange((v.shape[0] + chunk - 1) // chunk):
+        last = min(v.shape[0], (t + 1) * chunk)
+        _clamped_chunk(columns_h, b, columns_v, a, v, h, t * chunk, last, steps, beta, seed, step0, mask)
 
 
 # ---- annealing -------------------------------------------------------------------------------------------------------
@@ -765,21 +789,23 @@ def centre(dW, da, db, v_mean, h_mean):
 
 
 @jit
-def sgd_step(parameter, gradient, velocity, rate, momentum, decay):
-    """Ascent with momentum, in place on flat arrays: velocity = momentum velocity + gradient - decay parameter."""
+def sgd_step(parameter, gradient, velocity, rate, momentum, decay, new_parameter, new_velocity):
+    """Ascent with momentum, from flat arrays to others: velocity = momentum velocity + gradient - decay parameter."""
     for k in range(parameter.size):
-        velocity[k] = momentum * velocity[k] + gradient[k] - decay * parameter[k]
-        parameter[k] += rate * velocity[k]
+        new_velocity[k] = momentum * velocity[k] + gradient[k] - decay * parameter[k]
+        new_parameter[k] = parameter[k] + rate * new_velocity[k]
 
 
 @jit
-def adam_step(parameter, gradient, first, second, rate, beta1, beta2, epsilon, decay):
-    """Adam's ascent step, in place on flat arrays; `rate` and `epsilon` already hold the corrections for the start."""
+def adam_step(
+    parameter, gradient, first, second, rate, beta1, beta2, epsilon, decay, new_parameter, new_first, new_second
+):
+    """Adam's ascent step, from flat arrays to others; `rate` and `epsilon` hold the corrections for the start."""
     for k in range(parameter.size):
         g = gradient[k] - decay * parameter[k]
-        first[k] = beta1 * first[k] + (f32(1) - beta1) * g
-        second[k] = beta2 * second[k] + (f32(1) - beta2) * g * g
-        parameter[k] += rate * first[k] / (math.sqrt(second[k]) + epsilon)
+        new_first[k] = beta1 * first[k] + (f32(1) - beta1) * g
+        new_second[k] = beta2 * second[k] + (f32(1) - beta2) * g * g
+        new_parameter[k] = parameter[k] + rate * new_first[k] / (math.sqrt(new_second[k]) + epsilon)
 
 
 # ---- enumeration -----------------------------------------------------------------------------------------------------

@@ -24,6 +24,7 @@ def _rbm() -> RBM:
 
 def _sample() -> None:
     sampling.gibbs(_rbm(), _DATA, steps=1, rng=0)
+    sampling.gibbs(_rbm(), _DATA, steps=1, rng=0, clamped=_DATA[0])
 
 
 def _train() -> None:

@@ -11,6 +11,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.request
 from contextlib import contextmanager
@@ -48,6 +49,7 @@ CUT = """right => [...document.querySelectorAll("div.math")].filter(box => box.o
   const out = Math.min(...ends.map(e => e.left)) < from - 2 || (right && Math.max(...ends.map(e => e.right)) > to + 2);
   return out ? box.id || box.innerText : "";
 }).filter(name => name)"""
+DRAWN = """() => { const i = document.querySelector(".frames img"); return i.complete && i.naturalWidth > 100; }"""
 # slides whose content does not fit, after the page has made it smaller
 TOO_LARGE = """() => [...Array(Reveal.getTotalSlides()).keys()].filter(k => {
   Reveal.slide(k);
@@ -191,16 +193,56 @@ def test_notebook_in_jupyterlab(lab, page, name):
 # ------------------------------------------------------------------------------------------------ page of explorers
 
 
-def test_page_of_explorers(browser, page):
-    """`run.py explore`: all explorers of the series, and they answer."""
+@pytest.fixture(scope="module")
+def explorers():
+    """`run.py explore`, with room for two readers; the address, and what the server says at the end must be nothing."""
+    with tempfile.TemporaryFile("w+") as log:
+        options = "--no-browser", "--port", "{port}", "--readers", "2"
+        with server("tools.explore", *options, stderr=log) as address:
+            yield address
+        log.seek(0)
+        assert log.read() == ""
+
+
+@pytest.mark.parametrize("name", WITH_EXPLORERS)
+def test_live_explorers(explorers, page, name):
+    """From the list to each explorer; every control and button changes its picture, by keyboard."""
     page.set_default_timeout(300_000)
-    count = sum(s.shows for name in WITH_EXPLORERS for s in series.explorer_code(series.read(name)))
-    with server("tools.explore", "--no-browser", "--port", "{port}", path="/voila/static/voila.js") as address:
-        page.goto(address)
-        boxes = page.locator(".jp-OutputArea-output .widget-vbox:has(> .widget-image)")
-        page.wait_for_function(f"() => document.querySelectorAll('.widget-image').length >= {count}")
-        assert boxes.count() == count
-        move_everything(page, boxes)
+    page.goto(explorers)
+    links = page.locator(f"a[href^='/{name}/']")
+    assert links.count() == sum(s.shows for s in series.explorer_code(series.read(name)))
+    for address in [link.get_attribute("href") for link in links.all()]:
+        page.goto(explorers + address)
+        image, buttons = page.locator(".frames img"), page.locator(".frames button")
+        page.wait_for_function(DRAWN)
+        for slider in page.locator(".frames input").all():
+            before = image.get_attribute("alt"), image.get_attribute("src")
+            slider.focus()
+            page.keyboard.press("ArrowRight" if slider.input_value() != slider.get_attribute("max") else "ArrowLeft")
+            assert image.get_attribute("alt") != before[0]
+            if buttons.count() == 0:
+                assert new_source(page, image, before[1], seconds=60)
+        for button in buttons.all():
+            before = image.get_attribute("src")
+            button.focus()
+            page.keyboard.press("Enter")
+            assert new_source(page, image, before, seconds=60)
+        page.wait_for_function(DRAWN)
+        assert page.locator(".frames [role=status]").inner_text() == ""
+    assert page.trouble == []
+
+
+def test_one_reader_too_many(explorers, browser):
+    """Two read (each browser context is somebody else); the next one is told so, and where the book is."""
+    contexts = [browser.new_context() for _ in range(3)]
+    pages = [context.new_page() for context in contexts]
+    for one in pages:
+        one.set_default_timeout(300_000)
+        one.goto(f"{explorers}/{WITH_EXPLORERS[0]}/0")
+    assert "places are taken" in pages[2].inner_text("body")
+    assert "book" in pages[2].inner_text("body")
+    for context in contexts:
+        context.close()
 
 
 # ------------------------------------------------------------------------------------------------------- the book
@@ -225,6 +267,30 @@ def test_frames_slide_without_a_kernel(built_book, page, name):
             assert after[1].startswith("Picture of the explorer at ")
             assert box.locator("img").evaluate("async i => { await i.decode(); return i.naturalWidth; }") > 100
     assert page.trouble == []
+
+
+@pytest.mark.parametrize("name", WITH_EXPLORERS)
+def test_frames_follow_a_finger(built_book, browser, name):
+    """On a phone with a touch screen: a tap on a slider moves it, and the picture of that place is shown."""
+    context = browser.new_context(viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True)
+    phone = context.new_page()
+    phone.set_default_timeout(120_000)
+    phone.goto((built_book / "notebooks" / f"{name}.html").as_uri())
+    phone.evaluate("() => window.MathJax?.startup?.promise")
+    for box in phone.locator(".frames").all():
+        image = box.locator("img")
+        for slider in box.locator("input").all():
+            for share in (0.03, 0.97):
+                slider.scroll_into_view_if_needed()
+                place = slider.bounding_box()
+                slider.tap(position={"x": share * place["width"], "y": place["height"] / 2})
+                last = int(slider.get_attribute("max"))
+                assert int(slider.input_value()) == (0 if share < 0.5 else last)
+                assert box.locator("output").nth(0).inner_text()
+                assert image.evaluate("async i => { await i.decode(); return i.naturalWidth; }") > 100
+        places = [str(control.input_value()) for control in box.locator("input, select").all()]
+        assert image.get_attribute("src").endswith(f"/{'-'.join(places)}.png")
+    context.close()
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import copy
 import io
+import warnings
+from collections.abc import Mapping, Sequence
 
 import matplotlib.pyplot as plt
 import numpy as np
 
 from rbmkit.data import bars_and_stripes
-from rbmkit.explorers.widgets import ipywidgets, picture, replaced
+from rbmkit.explorers.widgets import EXPECTED, ipywidgets, picture, replaced
 from rbmkit.figures.style import COLOURS, canvas
 from rbmkit.likelihood import exact_log_z, log_likelihood
 from rbmkit.model import RBM
@@ -16,6 +19,8 @@ from rbmkit.sampling import gibbs
 from rbmkit.training import METHODS, SGD, Training
 
 _SIDE, _HIDDEN, _UPDATES = 4, 12, 50
+_KEPT = 300  # trainings of a Replay
+BUTTONS = "train 250 updates", "start again"
 
 
 class Session:
@@ -70,6 +75,32 @@ class Session:
         plt.close(self._fig)
 
 
+class Replay:
+    """A training from a fixed start, as the presses of its button made it: many readers share one; call it for a PNG.
+
+    What short series of presses lead to is kept, so that the next press costs one burst and no more.
+    """
+
+    def __init__(self):
+        self.session = Session()
+        self.known = {(): self._state()}
+
+    def __call__(self, presses: Sequence[Mapping[str, object]]) -> bytes:
+        """The picture after 250 updates for each of the `presses`, with its method, steps and rate."""
+        moves = tuple((press["method"], press["steps"], press["rate"]) for press in presses)
+        start = max(n for n in range(len(moves) + 1) if moves[:n] in self.known)
+        self.session.training, self.session.likelihood = copy.deepcopy(self.known[moves[:start]])
+        for end in range(start, len(moves)):
+            self.session.advance(*moves[end])
+            self.known[moves[: end + 1]] = self._state()
+        for oldest in list(self.known)[1 : len(self.known) - _KEPT]:
+            del self.known[oldest]
+        return self.session.picture()
+
+    def _state(self) -> tuple[Training, list[float]]:
+        return copy.deepcopy((self.session.training, self.session.likelihood))
+
+
 def steer():
     """Buttons and sliders that train a 16 x 12 RBM on bars and stripes; without ipywidgets, a line that says so."""
     widgets = ipywidgets()
@@ -80,26 +111,30 @@ def steer():
     method = widgets.Dropdown(options=METHODS, value="PCD", description="method")
     steps = widgets.IntSlider(value=5, min=1, max=50, description="K")
     rate = widgets.FloatLogSlider(value=0.1, base=10, min=-3, max=1, step=0.25, description="rate")
-    train, reset = widgets.Button(description="train 250 updates"), widgets.Button(description="start again")
-    message = widgets.Label("dotted line: the best possible, ln(1/30)")
+    train, reset = (widgets.Button(description=name) for name in BUTTONS)
+    best = "dotted line: the best possible, ln(1/30)"
+    message = widgets.Label(best)
 
     def on_train(_) -> None:
         try:
-            image.value = session.advance(method.value, steps.value, rate.value)
-            message.value = f"log-likelihood {session.likelihood[-1]:.3f} nats; the best possible is -3.401"
-        except FloatingPointError as error:
-            message.value = str(error)
+            with warnings.catch_warnings(record=True) as caught:
+                image.value = session.advance(method.value, steps.value, rate.value)
+            said = f"log-likelihood {session.likelihood[-1]:.3f} nats; the best possible is -3.401"
+            message.value = f"{said}; {caught[-1].message}" if caught else said
+        except EXPECTED as error:
+            message.value = f"This training is beyond repair, start again: {error}"
 
     def on_reset(_) -> None:
         nonlocal session
         session = Session(seed=np.random.default_rng().integers(10**6))
-        image.value = session.picture()
+        image.value, message.value = session.picture(), best
 
     train.on_click(on_train)
     reset.on_click(on_reset)
     box = widgets.VBox([widgets.HBox([method, steps, rate]), widgets.HBox([train, reset, message]), image])
     updates = widgets.IntSlider(1000, 0, 2000, step=250, description="updates")
     box.controls, box.frame = {"method": method, "updates": updates}, recorded  # see widgets.explorer
+    box.settings, box.replay, box.buttons = {"method": method, "steps": steps, "rate": rate}, Replay(), BUTTONS
     return replaced(box)
 
 

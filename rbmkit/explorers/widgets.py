@@ -116,7 +116,8 @@ def _execution() -> tuple[str, int]:
 
 def _close(widget) -> None:
     """Close a widget and all that it consists of, and let go of what it draws."""
-    vars(widget).pop("frame", None)
+    for name in ("frame", "replay"):
+        vars(widget).pop(name, None)
     parts = [*widget.trait_values().values(), *vars(widget).pop("controls", {}).values()]
     for part in parts:
         for inner in part if isinstance(part, tuple) else [part]:
