@@ -7,10 +7,13 @@ the partition function at any size are known, so samplers, training and likeliho
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import json
+import math
 import os
 import re
+import zlib
 from collections.abc import Iterable
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -118,6 +121,53 @@ def mnist_digest(packed: dict[str, np.ndarray]) -> str:
         digest.update(f"{key} {array.dtype.str} {array.shape}\n".encode())
         digest.update(array.tobytes())
     return digest.hexdigest()
+
+
+def read_idx(path: str | os.PathLike) -> np.ndarray:
+    """An IDX file of bytes, gzipped or not: the format of the original MNIST files, with their grey levels 0 to 255.
+
+    `mnist` has bits only. For another threshold, or for pixels that are ink with the probability of their grey level::
+
+        grey = read_idx("train-images-idx3-ubyte.gz").reshape(60000, 784)
+        lighter = grey >= 64
+        stochastic = rng.random(grey.shape) < grey / 255
+
+    ``python data/make_mnist.py FOLDER --download`` fetches the files.
+
+    Returns
+    -------
+    uint8 array
+        (60000, 28, 28) for the training images of MNIST, (60000,) for their labels.
+
+    Raises
+    ------
+    FileNotFoundError, ValueError
+        No such file; truncated, or not an IDX file of bytes.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f"no such file: {path}")
+    return idx_array(idx_bytes(path), path)
+
+
+def idx_bytes(path: Path) -> bytes:
+    """Content of an IDX file, without gzip."""
+    content = path.read_bytes()
+    try:
+        return gzip.decompress(content) if content[:2] == b"\x1f\x8b" else content
+    except (OSError, EOFError, zlib.error) as error:
+        raise ValueError(f"{path} is truncated or corrupt ({error}); fetch it again") from error
+
+
+def idx_array(content: bytes, source: object) -> np.ndarray:
+    """Two zeros, 8 for bytes, the number of dimensions, the lengths as big-endian uint32, then the bytes."""
+    if len(content) < 4 or content[:3] != b"\0\0\x08":
+        raise ValueError(f"{source} is not an IDX file of bytes")
+    start = 4 + 4 * content[3]
+    shape = tuple(int.from_bytes(content[k : k + 4], "big") for k in range(4, start, 4))
+    if len(content) != start + math.prod(shape):
+        raise ValueError(f"{source} is truncated or damaged: {len(content)} bytes do not hold {shape}; fetch it again")
+    return np.frombuffer(content, dtype=np.uint8, offset=start).reshape(shape)
 
 
 def _digits(digits: int | Iterable[int]) -> list[int]:

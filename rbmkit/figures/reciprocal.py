@@ -8,6 +8,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from rbmkit import checks
 from rbmkit.figures.style import COLOURS, MARKERS, canvas
 from rbmkit.reciprocal import MarchenkoPastur, Modes
 
@@ -29,6 +30,7 @@ HEXAGON = {"marker": "h", "s": 40, "facecolors": "none", "edgecolors": "#444444"
 # ---------------------------------------------------------------- landscapes
 def landscape(ax: Axes, modes: Modes, i: int, xlim: tuple[float, float], ylim: tuple[float, float]) -> None:
     """Contours of E_i on one axes, with the saddle as a star (or a note if it is outside)."""
+    checks.instance(modes, Modes, "modes")
     x, y = np.linspace(*xlim, 61), np.linspace(*ylim, 61)
     depth = modes.landscape(x, y[:, None], i) - modes.saddle_energy[i]
     edge = np.abs(depth).max() or 1.0
@@ -63,6 +65,7 @@ def cloud(ax: Axes, x: np.ndarray, y: np.ndarray, labels: np.ndarray) -> None:
 
 def streamlines(modes: Modes, i: int, paths: Sequence[np.ndarray], *, reach: float = 1.0) -> tuple[Figure, Axes]:
     """One landscape around its saddle: contours, lines of steepest descent, and integrated paths (n, 2)."""
+    checks.instance(modes, Modes, "modes")
     fig, ax = canvas(size=(5.2, 4.4))
     xlim, ylim = ((z - reach, z + reach) for z in (modes.x0[i], modes.y0[i]))
     landscape(ax, modes, i, xlim, ylim)
@@ -86,6 +89,7 @@ def one_state(
     modes: Modes, which: Sequence[int], x: np.ndarray, y: np.ndarray, image: np.ndarray
 ) -> tuple[Figure, Axes]:
     """One state (x, y of shape (K,)) on several landscapes, and its picture; after the right panel of Fig. 1."""
+    checks.instance(modes, Modes, "modes")
     columns = 5
     rows = -(-(len(which) + 1) // columns)
     fig, ax = canvas(rows, columns, size=(2.5, 2.4))

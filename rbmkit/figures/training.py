@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 from matplotlib.figure import Figure
 
-from rbmkit.figures.style import COLOURS, MARKERS, canvas
+from rbmkit.figures.style import COLOURS, MARKERS, canvas, digits
 
 
 def likelihoods(brackets: Mapping[str, tuple], *, start: float = 1.0) -> tuple[Figure, np.ndarray]:
@@ -33,3 +33,14 @@ def likelihoods(brackets: Mapping[str, tuple], *, start: float = 1.0) -> tuple[F
     ax[0].set_title("solid: AIS, dashed: reverse AIS or RAISE")
     ax[0].legend()
     return fig, ax
+
+
+def completions(truth: np.ndarray, held: np.ndarray, answers: np.ndarray) -> tuple[Figure, np.ndarray]:
+    """One row per picture: what was given (grey where nothing was), the answers of a model, and the truth at the end.
+
+    `truth` is (n, 784), `held` a mask (784,), `answers` (n, k, 784) with values from 0 to 1.
+    """
+    question = np.where(held, truth, 0.5)[:, None]
+    rows = np.concatenate([question, answers, truth[:, None]], axis=1)
+    title = "left: given (grey: not); right: the truth; between: answers"
+    return digits(rows.reshape(-1, truth.shape[1]), columns=rows.shape[1], title=title)
