@@ -28,6 +28,8 @@ VENV = ROOT / ".venv"
 PYTHON = VENV / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
 STAMP = VENV / "rbmkit-installed"
 NOTEBOOKS = ROOT / "notebooks"
+SERIES = ["00_index", "01_training", "02_reciprocal_space", "03_partition_function", "04_fokker_planck_bosons"]
+SERIES += ["05_symmetry_breaking"]
 COST = NOTEBOOKS / "cost.json"
 BUILD = ROOT / "build" / "notebooks"
 KEPT = "kernelspec", "jupytext.notebook_metadata_filter", "jupytext.text_representation.extension"
@@ -67,8 +69,9 @@ def call(module, *args, env=(), wait=True, **kwargs):
 
 
 def choose(suffix, names):
-    """The notebooks/*suffix whose file name contains one of the names (all if there are no names)."""
-    found = sorted(p for p in NOTEBOOKS.glob("*" + suffix) if not names or any(n in p.name for n in names))
+    """Files of the series whose name contains one of the names (all if there are no names), no other notebooks."""
+    found = [NOTEBOOKS / (name + suffix) for name in SERIES if not names or any(n in name + suffix for n in names)]
+    found = [path for path in found if path.exists()]
     if names and not found:
         sys.exit("run.py: no notebook is called like " + ", ".join(names))
     return found
@@ -109,6 +112,7 @@ def measure(names):
 
 
 def lab(options):
+    call("tools.pairs")
     where = ["--ServerApp.ip=127.0.0.1", f"--ServerApp.root_dir={ROOT}"]
     return call("jupyterlab", *where, "--LabApp.default_url=/lab/tree/notebooks/00_index.ipynb", *options)
 
@@ -122,10 +126,11 @@ def test(options):
     nbval = ["--nbval-lax", "--nbval-current-env", "--nbval-cell-timeout", "300", "-n", "2", "--dist", "loadfile"]
     rules = "tests/test_notebooks.py"
     results = {"unit tests": call("pytest", "tests", f"--ignore={rules}", *options)}
-    if choose(".ipynb", []):
+    chosen = choose(".ipynb", [])
+    if chosen:
         share = str(max(1, (os.cpu_count() or 2) // 2))  # two notebooks at a time: half of the cores each
         threads = dict.fromkeys(("NUMBA_NUM_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"), share)
-        results["notebooks"] = call("pytest", *nbval, "--durations=10", "notebooks", env=threads)
+        results["notebooks"] = call("pytest", *nbval, "--durations=10", *chosen, env=threads)
     else:
         print("There are no notebooks yet: none to test.", flush=True)
     results["notebook rules"] = call("pytest", rules)
@@ -138,7 +143,8 @@ def sync(names):
     failed = 0
     for text in choose(".md", names):
         path = text.with_suffix(".ipynb")
-        if call("jupytext", "--quiet", "--to", "ipynb", "--update", "--output", path, text):
+        rebuild = ["jupytext", "--quiet", "--to", "ipynb", "--update", "--output", path, text]
+        if call("tools.pairs", text) or call(*rebuild):
             failed += 1
             continue
         failed += execute(path, "--inplace")[0] != 0

@@ -26,7 +26,8 @@ MNIST_KEYS = ("train", "test", "train_labels", "test_labels")
 MNIST_SHA256 = "17df1a8316646e36a0b10ee8c43b27fa66e067bce84a74998079348c90db4acf"
 TRAJECTORY_KIND = "rbmkit.trajectory/1"
 STUDY_KIND = "rbmkit.study/1"
-STUDY_KEYS = ("epochs", "text", "W", "a", "b", "singular_values")
+STUDY_KEYS = ("epochs", "text", "singular_values")
+STUDIES = {"mild": "study", "paper": "strong"}  # folders of the studies that ship, by their protocols
 SUMS = "SHA256SUMS"
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 _PIXELS = 28 * 28
@@ -241,23 +242,31 @@ class Statistics:
     epochs : (T,) array
         0 is the untrained model.
     singular_values : (T, K) float32 array, descending
-    U, V : (T, N, 5) and (T, M, 5) float16 arrays
+    vector_epochs : (S,) array
+        The checkpoints for which U and V are stored: all, or (paper's protocol) those with an estimate of ln Z.
+    U, V : (S, N, 5) and (S, M, 5) float16 arrays
         The vectors of ``leading`` 0 to 4.
     free_energy_test, free_energy_train : (T,) arrays
         Means of F over the test examples and over the first 5,000 training examples.
     log_z_low, log_z_high, log_z_low_stderr, log_z_high_stderr, log_z_low_ess, log_z_high_ess : (T,) arrays
         ln Z by AIS, and by reverse AIS (PCD) or RAISE (CD, Rdm), with standard errors and effective sample sizes.
+        Paper's protocol: always RAISE, and NaN at checkpoints without an estimate.
+    rest_values : (T, 20) array
+        Paper's protocol only: the leading singular values of `rbmkit.reciprocal.without` contrast x uniform pattern.
+    activity : (T, 7) array
+        Paper's protocol only: mean, standard deviation and `QUANTILES` over the hidden units of their mean activity.
     leading, followed : ModePaths
         The modes with the largest singular values at each checkpoint; those that become the leading ones.
     rounding : (2,) array
         Mean and standard deviation over the test examples of the change of F of the final model by storing W in half
-        precision, in nats.
+        precision, in nats; empty where the final model is not stored.
     text : dict
         The member, its protocol and the sizes of the estimates.
     """
 
     epochs: np.ndarray
     singular_values: np.ndarray
+    vector_epochs: np.ndarray
     U: np.ndarray
     V: np.ndarray
     free_energy_test: np.ndarray
@@ -272,6 +281,8 @@ class Statistics:
     followed: ModePaths
     rounding: np.ndarray
     text: dict
+    rest_values: np.ndarray | None = None
+    activity: np.ndarray | None = None
 
     def log_likelihood(self, end: str, part: str = "test") -> np.ndarray:
         """(T,) mean log-likelihood of the "test" or "train" examples, in nats: the "upper" end, from `log_z_low`, or
@@ -301,16 +312,35 @@ class Study:
         split = [(name, *name.split("-")) for name in self.names]
         return [name for name, m, n, _ in split if method in (None, *_methods(m)) and hidden in (None, int(n))]
 
-    def rbm(self, name: str) -> RBM:
-        """The model at the end of its training (W rounded to half precision)."""
+    def rbm(self, name: str, epoch: float | None = None) -> RBM:
+        """The model at the end of its training, or at one of its `snapshots` (W rounded to half precision).
+
+        Raises
+        ------
+        ValueError
+            No such member; its model, or that of this epoch, is not stored.
+        """
         arrays = self._read(name)
-        return RBM(arrays["W"], arrays["a"], arrays["b"])
+        snapshots = _snapshots(arrays)
+        if epoch is None and "W" in arrays:
+            epoch = snapshots[-1]
+        if epoch not in snapshots:
+            raise ValueError(f"the model of {name} is not stored for {epoch=}; epochs with a model: {snapshots}")
+        if epoch == snapshots[-1] and "W" in arrays:
+            return RBM(arrays["W"], arrays["a"], arrays["b"])
+        k = snapshots.index(epoch)
+        return RBM(*(arrays[f"snapshot_{part}"][k] for part in ("W", "a", "b")))
+
+    def snapshots(self, name: str) -> list[float]:
+        """The epochs for which the model of a member is stored, often only the last one; see `rbm`."""
+        return _snapshots(self._read(name))
 
     def statistics(self, name: str) -> Statistics:
         """What was measured along its training."""
         arrays, paths = self._read(name), {}
         for kind in ("leading", "followed"):
             paths[kind] = ModePaths(**{f.name: arrays[f"{kind}_{f.name}"] for f in fields(ModePaths)})
+        arrays.setdefault("vector_epochs", arrays["epochs"])
         plain = {f.name: arrays[f.name] for f in fields(Statistics) if f.name in arrays and f.name != "text"}
         return Statistics(**plain, **paths, text=json.loads(str(arrays["text"])))
 
@@ -320,16 +350,26 @@ class Study:
         return checks.read_npz(_verified(self._folder, f"{name}.npz"), STUDY_KEYS, kind=STUDY_KIND)
 
 
+def _snapshots(arrays: dict[str, np.ndarray]) -> list[float]:
+    return [*arrays.get("snapshot_epochs", ()), *arrays["epochs"][-1:][: "W" in arrays]]
+
+
 @checks.said_in_one_line()
-def study(folder: str | os.PathLike | None = None) -> Study:
-    """The study that ships with the project, made by ``python -m rbmkit study``; or another one, in `folder`.
+def study(which: str | os.PathLike = "mild") -> Study:
+    """A study that ships with the project, made by ``python -m rbmkit study``.
+
+    Parameters
+    ----------
+    which : {"mild", "paper"} or path, optional
+        Its protocol: that of this series, or the one after the paper, whose models are strong (`rbmkit.replicas`). A
+        path: the results in another folder.
 
     Raises
     ------
     FileNotFoundError, ValueError
         There is no study in the folder; its list of checksums is damaged.
     """
-    return Study(data_folder() / "study" if folder is None else folder)
+    return Study(data_folder() / STUDIES[which] if which in STUDIES else which)
 
 
 def read_sums(folder: Path) -> dict[str, str]:
@@ -473,6 +513,7 @@ def curie_weiss_log_weights(rbm: RBM, beta: float = 1.0) -> np.ndarray:
     ValueError
         The couplings, or the fields of a layer, are not all equal.
     """
+    checks.instance(rbm, RBM, "rbm")
     beta = checks.inverse_temperature(beta)
     if any(np.ptp(x) > 1e-12 * np.abs(x).max() for x in (rbm.W, rbm.a, rbm.b)):
         raise ValueError("rbm must be uniform: all couplings equal, and all fields within a layer")

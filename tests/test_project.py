@@ -150,6 +150,7 @@ def project(tmp_path, monkeypatch):
     paths = {"ROOT": tmp_path, "VENV": tmp_path, "PYTHON": tmp_path / "python", "STAMP": tmp_path / "stamp"}
     for name, path in {**paths, "NOTEBOOKS": tmp_path / "notebooks"}.items():
         monkeypatch.setattr(run, name, path)
+    monkeypatch.setattr(run, "SERIES", ["01_a"])
     log = SimpleNamespace(commands=[], fail=None)
 
     def answer(command, **kwargs):
@@ -215,13 +216,33 @@ def test_test_without_notebooks_passes_its_options_on(project, capsys):
     assert rules == ["-m", "pytest", "tests/test_notebooks.py"]
 
 
-@pytest.mark.parametrize("fail", [None, "tests", "notebooks", "tests/test_notebooks.py"])
+@pytest.mark.parametrize("fail", [None, "tests", "--nbval-lax", "tests/test_notebooks.py"])
 def test_test_fails_when_any_step_fails(project, fail):
     run.NOTEBOOKS.mkdir()
     (run.NOTEBOOKS / "01_a.ipynb").touch()
     project.fail = fail
     assert run.main(["test"]) == (0 if fail is None else 1)
     assert sum("pytest" in words for words in project.commands) == 3
+
+
+def test_only_notebooks_of_the_series_are_taken(project):
+    """Not what a reader wrote or duplicated beside them."""
+    run.NOTEBOOKS.mkdir()
+    for name in ("01_a", "01_a-Copy1", "Untitled"):
+        (run.NOTEBOOKS / f"{name}.ipynb").touch()
+    assert [path.name for path in run.choose(".ipynb", [])] == ["01_a.ipynb"]
+    run.test([])
+    assert [word for words in project.commands for word in words if word.endswith(".ipynb")] == [
+        str(run.NOTEBOOKS / "01_a.ipynb")
+    ]
+
+
+def test_the_series_is_complete():
+    files = [path.name for path in tracked_files() if path.parent == run.NOTEBOOKS]
+    assert sorted(files) == sorted(
+        [name + suffix for name in run.SERIES for suffix in (".md", ".ipynb")] + ["cost.json"]
+    )
+    assert series.names() == run.SERIES == sorted(run.SERIES)
 
 
 def test_unknown_notebook_is_named(project):
@@ -357,4 +378,4 @@ def test_servers_listen_here_only_unless_asked(monkeypatch):
     lab = []
     monkeypatch.setattr(run, "call", lambda *words, **kwargs: lab.append(words) or 0)
     run.lab([])
-    assert "--ServerApp.ip=127.0.0.1" in lab[0]
+    assert "--ServerApp.ip=127.0.0.1" in lab[-1]

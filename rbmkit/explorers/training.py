@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import copy
 import io
+import warnings
 from collections.abc import Mapping, Sequence
 
 import matplotlib.pyplot as plt
 import numpy as np
 
 from rbmkit.data import bars_and_stripes
-from rbmkit.explorers.widgets import ipywidgets, picture
+from rbmkit.explorers.widgets import EXPECTED, ipywidgets, picture
 from rbmkit.figures.style import COLOURS, canvas
 from rbmkit.likelihood import exact_log_z, log_likelihood
 from rbmkit.model import RBM
@@ -111,19 +112,22 @@ def steer():
     steps = widgets.IntSlider(value=5, min=1, max=50, description="K")
     rate = widgets.FloatLogSlider(value=0.1, base=10, min=-3, max=1, step=0.25, description="rate")
     train, reset = (widgets.Button(description=name) for name in BUTTONS)
-    message = widgets.Label("dotted line: the best possible, ln(1/30)")
+    best = "dotted line: the best possible, ln(1/30)"
+    message = widgets.Label(best)
 
     def on_train(_) -> None:
         try:
-            image.value = session.advance(method.value, steps.value, rate.value)
-            message.value = f"log-likelihood {session.likelihood[-1]:.3f} nats; the best possible is -3.401"
-        except FloatingPointError as error:
-            message.value = str(error)
+            with warnings.catch_warnings(record=True) as caught:
+                image.value = session.advance(method.value, steps.value, rate.value)
+            said = f"log-likelihood {session.likelihood[-1]:.3f} nats; the best possible is -3.401"
+            message.value = f"{said}; {caught[-1].message}" if caught else said
+        except EXPECTED as error:
+            message.value = f"This training is beyond repair, start again: {error}"
 
     def on_reset(_) -> None:
         nonlocal session
         session = Session(seed=np.random.default_rng().integers(10**6))
-        image.value = session.picture()
+        image.value, message.value = session.picture(), best
 
     train.on_click(on_train)
     reset.on_click(on_reset)
