@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
 from rbmkit.figures.style import COLOURS, MARKERS, canvas, digits
 
@@ -44,3 +45,28 @@ def completions(truth: np.ndarray, held: np.ndarray, answers: np.ndarray) -> tup
     rows = np.concatenate([question, answers, truth[:, None]], axis=1)
     title = "left: given (grey: not); right: the truth; between: answers"
     return digits(rows.reshape(-1, truth.shape[1]), columns=rows.shape[1], title=title)
+
+
+def brackets_open(panels: Mapping[str, Mapping[str, tuple]], *, ylim: tuple[float, float]) -> tuple[Figure, np.ndarray]:
+    """Log-likelihood against epochs on a linear axis, one panel per kind of training; after Fig. 1, left.
+
+    Each panel maps a title to (epochs (T,), upper (R, T), lower (R, T)) of R replicas; checkpoints without an estimate
+    are NaN. Solid: mean of the upper ends, dashed: of the lower ends, and between them the bracket, filled: where the
+    two estimates disagree nothing better is known.
+    """
+    fig, ax = canvas(1, len(panels), size=(7.2 / len(panels), 4.0), sharey=True, squeeze=False)
+    titles = list(dict.fromkeys(title for brackets in panels.values() for title in brackets))
+    for panel, (name, brackets) in zip(ax[0], panels.items()):
+        for title, (epochs, *ends) in brackets.items():
+            k = titles.index(title)
+            known = np.isfinite(ends[0]).all(axis=0)
+            upper, lower = (np.mean(end[:, known], axis=0) for end in ends)
+            style = {"color": COLOURS[k % 7], "marker": MARKERS[k % 8], "markersize": 3}
+            panel.plot(epochs[known], upper, **style)
+            panel.plot(epochs[known], lower, linestyle="--", **style)
+            panel.fill_between(epochs[known], lower, upper, color=COLOURS[k % 7], alpha=0.2, linewidth=0)
+        panel.set(title=name, xlabel="epochs", ylim=ylim)
+    ax[0, 0].set_ylabel("test log-likelihood (nats per digit)")
+    handles = [Line2D([], [], color=COLOURS[k % 7], marker=MARKERS[k % 8]) for k in range(len(titles))]
+    fig.legend(handles, titles, loc="outside lower center", ncols=3)
+    return fig, ax[0]
