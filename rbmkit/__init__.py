@@ -4,6 +4,7 @@ Flat, one module per idea: a reader who knows a notebook knows its module.
 """
 
 from rbmkit.data import bars_and_stripes, curie_weiss, curie_weiss_log_z, mnist, planted, study, trained, trajectory
+from rbmkit.equilibrium import Certificate, equilibrium
 from rbmkit.interop import from_rbms_hdf5, from_sklearn, to_rbms_hdf5, to_sklearn
 from rbmkit.likelihood import (
     ais,
@@ -17,6 +18,7 @@ from rbmkit.likelihood import (
 )
 from rbmkit.model import RBM
 from rbmkit.sampling import gibbs
+from rbmkit.tempering import Tempered, Tempering, independent
 from rbmkit.training import SGD, Adam, Training, exact_gradient
 
 __all__ = [
@@ -34,6 +36,11 @@ __all__ = [
     "Training",
     "exact_gradient",
     "RBM",
+    "Tempered",
+    "Tempering",
+    "independent",
+    "Certificate",
+    "equilibrium",
     "bars_and_stripes",
     "curie_weiss",
     "curie_weiss_log_z",
