@@ -29,11 +29,11 @@ class Noise:
 
     def __call__(self, digit: int, signal: float, seed: int) -> Figure:
         """Digit number `digit` at this signal, and six paths from there, all with the random numbers of `seed`."""
-        original = self.digits[digit]
-        y = add_noise(original[None], signal, rng=seed)
+        rng, original = np.random.default_rng(seed), self.digits[digit]
+        y = add_noise(original[None], signal, rng=rng)
         t = np.geomspace(signal, max(_LAST, 2 * signal), _SIGNALS)
         copies = np.tile(y, (_RETURNS, 1))
-        states = list(denoise(self.rbm, copies, t=t, steps=_STEPS, warm_up=_WARM_UP, rng=seed))
+        states = list(denoise(self.rbm, copies, t=t, steps=_STEPS, warm_up=_WARM_UP, rng=rng))
         title = f"signal t = {signal:.2g}, time of the diffusion s = {diffusion_time(signal):.2f}"
         mean = states[0].mean.mean(axis=0)
         return figures.dissolve(original, y[0] / np.sqrt(signal * (signal + 1)), mean, states[-1].v, title)[0]

@@ -13,6 +13,13 @@ from rbmkit.figures.style import COLOURS, MARKERS, canvas
 _WIDTH = 7.2
 
 
+def _bare(panel: Axes) -> None:
+    """No ticks, grid and frame, around a picture."""
+    panel.set(xticks=[], yticks=[])
+    panel.grid(False)
+    panel.spines[:].set_visible(False)
+
+
 # ---------------------------------------------------------------- the trap and the ladder
 def rows_of_digits(rows: Mapping[str, np.ndarray]) -> tuple[Figure, Axes]:
     """One row of pictures (n, 784) per title, with the title on the left."""
@@ -22,8 +29,7 @@ def rows_of_digits(rows: Mapping[str, np.ndarray]) -> tuple[Figure, Axes]:
         tiles = np.pad(np.reshape(images, (-1, 28, 28)), ((0, 0), (1, 1), (1, 1)))
         panel.imshow(np.hstack(tiles), cmap="gray_r", vmin=0, vmax=1)
         panel.set_ylabel(title, rotation=0, ha="right", va="center", fontsize=9)
-        panel.set(xticks=[], yticks=[])
-        panel.grid(False)
+        _bare(panel)
     return fig, ax
 
 
@@ -34,7 +40,7 @@ def ladder(
     log_z: tuple[np.ndarray, np.ndarray],
     annealed: tuple[np.ndarray, np.ndarray, np.ndarray],
 ) -> tuple[Figure, Axes]:
-    """Exchanges and ln Z of a ladder: acceptance of neighbours and share of upward replicas; ln Z; its difference to AIS.
+    """Acceptance of neighbours and share of upward replicas of a ladder; its ln Z, and the difference to AIS.
 
     `log_z` has values and standard errors of all rungs; `annealed` places, values and standard errors.
     """
@@ -68,8 +74,7 @@ def emergence(images: np.ndarray, titles: Sequence[str]) -> tuple[Figure, Axes]:
         tiles = np.pad(images[:, k].reshape(paths, 28, 28), ((0, 0), (1, 1), (1, 1)))
         panel.imshow(np.vstack(tiles), cmap="gray_r", vmin=0, vmax=1)
         panel.set_title(title, fontsize=9)
-        panel.set(xticks=[], yticks=[])
-        panel.grid(False)
+        _bare(panel)
     return fig, ax
 
 
@@ -81,16 +86,16 @@ def costs(curves: Mapping[str, tuple], bands: Sequence[tuple[float, float]], yla
             style = {"color": COLOURS[i], "marker": MARKERS[i], "capsize": 2, "linestyle": ("-", "--", "", "")[i % 4]}
             panel.errorbar(cost, series[k][0], yerr=series[k][1], label=label, **style)
         panel.axhspan(middle - error, middle + error, color="0.6", alpha=0.5, linewidth=0, label="equilibrium")
-        panel.set(xscale="log", xlabel="block Gibbs steps or sweeps per state", ylabel=ylabels[k])
+        panel.set(xscale="log", xlabel="Gibbs steps or sweeps per state", ylabel=ylabels[k])
+        panel.set_xticks([200, 500, 1000, 2000, 4000], ["200", "500", "1000", "2000", "4000"])
+        panel.minorticks_off()
     ax[0, 0].legend(fontsize=9)
     return fig, ax
 
 
 # ---------------------------------------------------------------- which mode when
-def commitment(
-    t: np.ndarray, panels: Mapping[str, Mapping[str, tuple]], smooth: np.ndarray
-) -> tuple[Figure, Axes]:
-    """Agreement of a state and its return against the signal t; in each panel (values, errors[, theory on `smooth`])."""
+def commitment(t: np.ndarray, panels: Mapping[str, Mapping[str, tuple]], smooth: np.ndarray) -> tuple[Figure, Axes]:
+    """Agreement of a state and its return against the signal; in each panel (values, errors[, theory on `smooth`])."""
     fig, ax = canvas(1, len(panels), size=(_WIDTH / len(panels), 3.0), squeeze=False)
     for panel, (ylabel, curves) in zip(ax.flat, panels.items()):
         for i, (label, (values, errors, *theory)) in enumerate(curves.items()):
@@ -133,7 +138,6 @@ def dissolve(original: np.ndarray, noisy: np.ndarray, mean: np.ndarray, ends: np
         image = picture if picture.ndim == 2 else picture.reshape(28, 28)
         panel.imshow(image, cmap="gray_r", **({} if name == "with noise" else {"vmin": 0, "vmax": 1}))
         panel.set_title(name, fontsize=10)
-        panel.set(xticks=[], yticks=[])
-        panel.grid(False)
+        _bare(panel)
     fig.suptitle(title, fontsize=10)
     return fig, ax
