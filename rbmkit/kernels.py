@@ -447,6 +447,50 @@ def gibbs_clamped(columns_h, b, columns_v, a, v, h, steps, beta, seed, step0, ch
         _clamped_chunk(columns_h, b, columns_v, a, v, h, t * chunk, last, steps, beta, seed, step0, mask)
 
 
+@internal
+def _tilted_half_step(columns, bias, tilt, seed, half, first, given, groups, drawn, groups_drawn, total, work):
+    """`_half_step` at beta = 1 with fields of its own for each chain, tilt (n, blocks, BLOCK); adds the probabilities
+    of 1 to `total`, of the same shape."""
+    rows, (_, counts, sums, acc) = _lists(given, groups, work), work
+    bits = np.zeros(BLOCK, np.uint8)
+    words = bits.view(np.uint32)
+    for block in range(columns.shape[0]):
+        width = _width(block, groups_drawn)
+        _fields(columns, block, width, groups, rows, counts, bias, sums, acc)
+        for c in range(given.shape[0]):
+            key = stream_key(seed, half >> 1, half & 1, first + c)
+            word = _first_word(key, block)
+            for j in range(width):
+                z = tilt[first + c, block, j] + acc[c, j]
+                e = exp_negative(-abs(z))
+                total[first + c, block, j] += (f32(1) if z >= f32(0) else e) / (f32(1) + e)
+                bits[j] = _bit(z, e, _unit(_scramble(np.add(word, STRIDES[j]), key)))
+            _store(words, drawn, c, block)
+
+
+@internal
+def _tilted_chunk(columns_h, b, columns_v, a, tilt, v, first, last, steps, seed, step0, total):
+    packed_v, packed_h, groups_v, groups_h, work = _packed_chunk(columns_h, columns_v, v, first, last)
+    none = np.zeros_like(b)
+    for half in range(2 * step0, 2 * (step0 + steps), 2):
+        _half_step(columns_h, b, none, f32(1), seed, half, first, packed_v, groups_v, packed_h, groups_h, work)
+        _tilted_half_step(
+            columns_v, a, tilt, seed, half + 1, first, packed_h, groups_h, packed_v, groups_v, total, work
+        )
+    _unpack(packed_v, v, first)
+
+
+@parallel
+def tilted_gibbs(columns_h, b, columns_v, a, tilt, v, steps, seed, step0, chunk, total):
+    """`gibbs` at beta = 1 on v (n, N), with visible fields a + tilt[c] in chain c, both padded.
+
+    total (n, blocks, BLOCK) gains the conditional means <v | h> of every step.
+    """
+    for t in prange((v.shape[0] + chunk - 1) // chunk):
+        last = min(v.shape[0], (t + 1) * chunk)
+        _tilted_chunk(columns_h, b, columns_v, a, tilt, v, t * chunk, last, steps, seed, step0, total)
+
+
 # ---- annealing -------------------------------------------------------------------------------------------------------
 @internal
 def _bias_sums(da, groups):
