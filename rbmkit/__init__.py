@@ -3,7 +3,17 @@
 Flat, one module per idea: a reader who knows a notebook knows its module.
 """
 
-from rbmkit.data import bars_and_stripes, curie_weiss, curie_weiss_log_z, mnist, planted, study, trained, trajectory
+from rbmkit.data import (
+    bars_and_stripes,
+    curie_weiss,
+    curie_weiss_log_z,
+    mnist,
+    planted,
+    regimes,
+    study,
+    trained,
+    trajectory,
+)
 from rbmkit.interop import from_rbms_hdf5, from_sklearn, to_rbms_hdf5, to_sklearn
 from rbmkit.likelihood import (
     ais,
@@ -41,6 +51,7 @@ __all__ = [
     "from_sklearn",
     "mnist",
     "planted",
+    "regimes",
     "study",
     "to_rbms_hdf5",
     "to_sklearn",

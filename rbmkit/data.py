@@ -26,6 +26,7 @@ MNIST_KEYS = ("train", "test", "train_labels", "test_labels")
 MNIST_SHA256 = "17df1a8316646e36a0b10ee8c43b27fa66e067bce84a74998079348c90db4acf"
 TRAJECTORY_KIND = "rbmkit.trajectory/1"
 STUDY_KIND = "rbmkit.study/1"
+REGIMES_KIND = "rbmkit.regimes/1"
 STUDY_KEYS = ("epochs", "text", "W", "a", "b", "singular_values")
 SUMS = "SHA256SUMS"
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
@@ -370,6 +371,46 @@ def _by_number(name: str) -> list:
 
 def _methods(lower: str) -> list[str]:
     return [lower, lower.upper(), lower.capitalize()]
+
+
+# ---------------------------------------------------------------- two regimes
+class Regimes:
+    """What ``data/make_regimes.py`` measured on mildly and on strongly trained models, piece by piece.
+
+    ``regimes["mild_60"]`` is a dict of arrays; ``data/README.md`` says what they are.
+    """
+
+    def __init__(self, arrays: dict[str, np.ndarray]):
+        self._pieces: dict[str, dict[str, np.ndarray]] = {}
+        for name, array in arrays.items():
+            piece, _, key = name.partition("/")
+            self._pieces.setdefault(piece, {})[key] = array
+
+    def __repr__(self) -> str:
+        return f"Regimes({len(self._pieces)} pieces)"
+
+    def __getitem__(self, name: str) -> dict[str, np.ndarray]:
+        if name not in self._pieces:
+            raise KeyError(f"no piece {name!r}; there are {', '.join(self._pieces)}")
+        return self._pieces[name]
+
+    def epochs(self, regime: str) -> np.ndarray:
+        """Epochs of the models of a regime ("mild", "pcd" or "cd") whose chains were measured, in ascending order."""
+        split = [name.split("_") for name in self._pieces]
+        return np.array(sorted(float(parts[1]) for parts in split if parts[0] == regime and len(parts) == 2))
+
+
+@checks.said_in_one_line()
+def regimes() -> Regimes:
+    """Mixing, gradients and order parameters in the mild and the strong regime, made by ``data/make_regimes.py``.
+
+    Raises
+    ------
+    FileNotFoundError, ValueError
+        The file is missing or altered.
+    """
+    arrays = checks.read_npz(_verified(data_folder(), "regimes.npz"), ("text",), kind=REGIMES_KIND)
+    return Regimes({name: array for name, array in arrays.items() if name != "text"})
 
 
 # ---------------------------------------------------------------- patterns
