@@ -3,16 +3,17 @@
     python data/make_regimes.py STATES [FOLDER]
 
 makes ``regimes.npz`` and its line in ``SHA256SUMS`` next to this script. STATES holds the training states of the strong
-members pcd-500-0 and cd-500-0, ``<member>/epoch_<epoch>.npz`` as `rbmkit.Training.save` writes them; the mild models
-are the snapshots that ship with the project. Every piece of work is kept in FOLDER (default ``build/regimes``) when it
-is done, and a run that was stopped goes on from there, to the same numbers.
+members, ``<member>/epoch_<epoch>.npz`` as `rbmkit.Training.save` writes them; the mild models are those that ship with
+the project. Every piece of work is kept in FOLDER (default ``build/regimes``) when it is done, and a run that was
+stopped goes on from there, to the same numbers.
 
-Three kinds of pieces:
+The pieces:
 
 * ``mild_<epoch>``, ``again_<epoch>`` (the mild protocol once more, with its persistent chains), ``pcd_<epoch>`` and
   ``cd_<epoch>``: block Gibbs chains of one model from three starts (`sample`);
 * ``start_<protocol>_<M>_<replica>``: the first updates of a training, one by one, until its first mode has broken;
-* ``sigma_<sigma>_<replica>``: two epochs of training from couplings of that size.
+* ``sigma_<sigma>_<replica>``: two epochs of training from couplings of that size;
+* ``wells_<epoch>`` (`two_wells`) and `rotations`.
 """
 
 import json
@@ -23,7 +24,8 @@ import numpy as np
 from scipy.sparse.linalg import svds
 from tqdm import tqdm
 
-from rbmkit import RBM, SGD, Adam, Training, ais, gibbs, mnist, raise_bound, trajectory
+from rbmkit import RBM, SGD, Adam, Training, ais, gibbs, mnist, raise_bound, study, trajectory
+from rbmkit import symmetry as sym
 from rbmkit.bosons import dressed
 from rbmkit.checks import read_npz, write_npz
 from rbmkit.data import REGIMES_KIND, write_sums
@@ -45,6 +47,8 @@ LEADING, CHECKS = 8, (0, 1, 3, 10, 30, 100, 300, 1000, 3000, 10_000)
 BINS, MAPS, IMAGES = 80, 40, 10_000
 SIZES, REPLICAS = (500, 784, 1200), range(5)
 SIGMAS = (0.01, 0.05, 0.1, 0.13, 0.16, 0.2, 0.3)
+STRONG = ("pcd-500-0", "pcd-500-1", "pcd-784-0", "pcd-1200-0", "cd-500-0", "rdm-500-0")
+WELLS = (0.5, 0.75, 1, 2, 5, 10, 20, 40, 70, 100, 150, 200, 265)
 FIRST = {"mild": (40, 1), "pcd": (200, 1), "cd": (180, 6)}  # updates at most, and between two looks
 
 
@@ -267,6 +271,55 @@ def from_sigma(sigma: float, replica: int, digits) -> dict[str, np.ndarray]:
     return {"rows": np.array(rows, float)}
 
 
+# ---------------------------------------------------------------- rotations of the weights
+def rotations(states: Path) -> dict[str, np.ndarray]:
+    """Jensen-Shannon divergences of weights before and after rotations, for final models of both regimes and for
+    untrained matrices: in random planes, in coordinate planes, and by the formula of the paper (R U R^t, R' V R'^t)."""
+    rows, mild = {}, study()
+    for name in STRONG:
+        last = max((states / name).glob("epoch_*.npz"), key=lambda path: float(path.stem.split("_")[1]))
+        rows[f"strong-{name}"] = read_npz(last, ("W",), kind="rbmkit.Training/1")["W"].astype(float)
+    for hidden in SIZES:
+        for name in mild.members(method="PCD", hidden=hidden):
+            rows[f"mild-{name}"] = mild.rbm(name).W
+        for k in range(3):
+            rows[f"null-{hidden}-{k}"] = np.random.default_rng(k).normal(0, 0.01, (784, hidden))
+    return {name: np.array(divergences(W, np.random.default_rng(1))) for name, W in rows.items()}
+
+
+def divergences(W: np.ndarray, rng: np.random.Generator) -> list[float]:
+    """0.1 N and 0.1 M rotations by random angles: see `rotations`."""
+    found = []
+    for axes in (False, True):
+        left, right = (turns(n, axes, rng) for n in W.shape)
+        found.append(sym.divergence(W, sym.rotated(W, left, right), bootstrap=0, rng=rng).js)
+    U, s, Vt = np.linalg.svd(W)
+    U, V = (R.apply(R.apply(x).T).T for R, x in ((left, U), (right, Vt.T)))
+    conjugated = (U[:, : len(s)] * s) @ V[:, : len(s)].T
+    return [*found, sym.divergence(W, conjugated, bootstrap=0, rng=rng).js]
+
+
+def turns(n: int, axes: bool, rng: np.random.Generator) -> sym.Rotation:
+    """n / 10 rotations by random angles in random planes, or in planes of two coordinate axes."""
+    k = max(1, n // 10)
+    return sym.rotation(sym.random_planes(k, n, rng=rng, axes=axes), rng.uniform(0, 2 * np.pi, k))
+
+
+# ---------------------------------------------------------------- the two wells of the mean image
+def two_wells(epoch: float, states: Path, digits) -> dict[str, np.ndarray]:
+    """u_1 of the CD model after 1,000 steps from test digits and from images of random pixels (200 chains each)."""
+    rbm = Training.resume(states / "cd-500-0" / f"epoch_{epoch:g}.npz", digits.train).rbm
+    m, rng, row = modes(rbm), np.random.default_rng(1), {}
+    for name, v in (("digits", digits.test[:200]), ("noise", rng.integers(0, 2, (200, 784), dtype=np.uint8))):
+        pair = gibbs(rbm, v, steps=1000, rng=rng)
+        u = m.to_uw(m.x(pair.v, 0), m.y(pair.h, 0), 0)[0]
+        row[name] = np.array([u.mean(), u.std(ddof=1), pair.v.mean()])
+    h = (rng.random((len(digits.test), rbm.M)) < rbm.hidden_mean(digits.test)).astype(np.uint8)
+    data = m.to_uw(m.x(digits.test, 0), m.y(h, 0), 0)[0]
+    row |= {"data": np.array([data.mean(), data.std()]), "s": m.s[:3], "U": m.U[:, 0].astype(np.float16)}
+    return row | {"mu": np.array(m.to_uw(m.mu_x[0], m.mu_y[0], 0)[0]), "uniform": m.V[:, 0].mean() * rbm.M**0.5}
+
+
 # ---------------------------------------------------------------- all of it
 def chain_piece(regime: str, epoch: float, states: Path, folder: Path, digits) -> dict[str, np.ndarray]:
     """`sample` for one model of a regime."""
@@ -306,7 +359,9 @@ def pieces(states: Path, folder: Path, digits) -> dict:
                 p, n, r, digits.train)  # fmt: skip
         for sigma in SIGMAS if replica < 3 else ():
             work[f"sigma_{sigma:g}_{replica}"] = lambda s=sigma, r=replica: from_sigma(s, r, digits)
-    return work
+    for epoch in WELLS:
+        work[f"wells_{epoch:g}"] = lambda e=epoch: two_wells(e, states, digits)
+    return work | {"rotations": lambda: rotations(states)}
 
 
 def main(states: Path, folder: Path) -> None:
