@@ -17,9 +17,11 @@ from rbmkit.reciprocal import log_density, modes
 from rbmkit.symmetry import (
     Landau,
     aguilera_perez,
+    barrier,
     cavity_means,
     critical_coupling,
     divergence,
+    free_energy_of_counts,
     haar,
     landau,
     landau_curve,
@@ -534,3 +536,23 @@ def test_landau_and_effect_panels():
     np.testing.assert_array_equal(ax.lines[0].get_xydata(), [[1.0, 0.5], [2.0, 0.7]])
     _, ax = figures.weight_histograms({"a": (np.random.default_rng(0).normal(size=(50, 40)), np.zeros((50, 40)))})
     assert ax[0, 0].get_yscale() == "log"
+
+
+def test_free_energy_of_counts_is_that_of_the_law_with_the_error_of_a_poisson_count():
+    rng, p = np.random.default_rng(1), np.array([0.5, 0.3, 0.15, 0.05, 0.0])
+    counts = rng.multinomial(4000, p, size=20)
+    free, error = free_energy_of_counts(counts)
+    exact = -np.log(p[:4] / p[0])
+    assert (np.abs(free[:4] - exact) < 4 * np.hypot(error[:4], error[0])).all()
+    assert np.isinf(free[4])
+    np.testing.assert_allclose(error[:4], 1 / np.sqrt(80_000 * p[:4]), rtol=0.5)
+    with pytest.raises(ValueError, match="at least two groups"):
+        free_energy_of_counts(counts[:1])
+
+
+def test_barrier_of_one_and_of_two_wells():
+    u = np.linspace(-3, 3, 601)
+    left, right, height = barrier(u, (u**2 - 1) ** 2 + 0.1 * u)
+    assert (left, right) == pytest.approx((-1, 1), abs=0.05)
+    assert height == pytest.approx(1 - 0.1, abs=0.01)
+    assert barrier(u, (u + 1) ** 2)[2] == 0
