@@ -14,6 +14,7 @@ from rbmkit.data import (
     trained,
     trajectory,
 )
+from rbmkit.equilibrium import Certificate, equilibrium
 from rbmkit.interop import from_rbms_hdf5, from_sklearn, to_rbms_hdf5, to_sklearn
 from rbmkit.likelihood import (
     ais,
@@ -27,6 +28,7 @@ from rbmkit.likelihood import (
 )
 from rbmkit.model import RBM
 from rbmkit.sampling import gibbs
+from rbmkit.tempering import Tempered, Tempering, independent
 from rbmkit.training import SGD, Adam, Training, exact_gradient
 
 __all__ = [
@@ -44,6 +46,11 @@ __all__ = [
     "Training",
     "exact_gradient",
     "RBM",
+    "Tempered",
+    "Tempering",
+    "independent",
+    "Certificate",
+    "equilibrium",
     "bars_and_stripes",
     "curie_weiss",
     "curie_weiss_log_z",

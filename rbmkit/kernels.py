@@ -493,6 +493,169 @@ def anneal(columns_h, b, columns_v, da, a0, v, betas, seed, step0, chunk, log_w)
         _anneal_chunk(columns_h, b, columns_v, da, a0, v, t * chunk, last, betas, seed, step0, log_w)
 
 
+# ---- replica exchange ------------------------------------------------------------------------------------------------
+# Rung r of a ladder is an RBM with couplings scales[r] W and its own fields. Rungs that share W are a stretch: rungs
+# edges[s] to edges[s + 1], columns of W in the s-th part of columns_h and columns_v. A task owns whole ladders; its
+# chains stand in the order of the rungs, so that a stretch is one block of chains that shares the sums of a tile.
+#
+# An exchange wants the weight of every state on its own rung and on the partner's. Both come from the fields that the
+# next draw of h needs, and with them h is drawn for both rungs from the same random numbers: whatever the exchange
+# decides, the right h is there. Since v is drawn next, exchanging the h of two rungs exchanges the states.
+@internal
+def _softplus_sum(linear, one_plus, width):
+    """Sum of z_+ + ln(1 + e^-|z|) over the units of a block. (Apart for the reason given at `_log_weight`.)"""
+    total, product = f32(0), f32(1)
+    for j in range(width):
+        total += linear[j]
+        product *= one_plus[j]
+    return total + math.log(product)
+
+
+@internal
+def _draw_two(columns, fields, scales, rung, partner, stream, seed, half, given, groups, h, groups_h, weight, work):
+    """Draw h[0] on the rung of each chain and h[1] on its partner; add the ln of prod_j (1 + e^z_j) to `weight`."""
+    rows, (_, counts, sums, acc) = _lists(given, groups, work), work
+    none, linear, one_plus = np.zeros_like(fields[0]), np.empty(BLOCK, np.float32), np.empty(BLOCK, np.float32)
+    bits = np.zeros(BLOCK, np.uint8)
+    words = bits.view(np.uint32)
+    for block in range(columns.shape[0]):
+        width = _width(block, groups_h)
+        _fields(columns, block, width, groups, rows, counts, none, sums, acc)
+        for c in range(given.shape[0]):
+            key = stream_key(seed, half >> 1, half & 1, stream[c])
+            word = _first_word(key, block)
+            for side in range(2):
+                r = partner[c] if side else rung[c]
+                for j in range(width):
+                    z = fields[r, block, j] + scales[r] * acc[c, j]
+                    e = exp_negative(-abs(z))
+                    linear[j], one_plus[j] = max(z, f32(0)), f32(1) + e
+                    bits[j] = _bit(z, e, _unit(_scramble(np.add(word, STRIDES[j]), key)))
+                _store(words, h[side], c, block)
+                weight[side, c] += _softplus_sum(linear, one_plus, width)
+
+
+@internal
+def _draw_rungs(columns, fields, scales, rung, stream, seed, half, given, groups, drawn, groups_drawn, work):
+    """`_half_step` for chains on different rungs."""
+    rows, (_, counts, sums, acc) = _lists(given, groups, work), work
+    none, bits = np.zeros_like(fields[0]), np.zeros(BLOCK, np.uint8)
+    words = bits.view(np.uint32)
+    for block in range(columns.shape[0]):
+        width = _width(block, groups_drawn)
+        _fields(columns, block, width, groups, rows, counts, none, sums, acc)
+        for c in range(given.shape[0]):
+            r, key = rung[c], stream_key(seed, half >> 1, half & 1, stream[c])
+            word = _first_word(key, block)
+            for j in range(width):
+                z = fields[r, block, j] + scales[r] * acc[c, j]
+                bits[j] = _bit(z, exp_negative(-abs(z)), _unit(_scramble(np.add(word, STRIDES[j]), key)))
+            _store(words, drawn, c, block)
+
+
+@inlined
+def _pair_up(rung, partner, edges, inside, odd, last_rung):
+    """Partner of each chain at an even or odd sweep; `inside`: the same where it has the same W, else the own rung."""
+    s = 0
+    for c in range(rung.size):
+        r = rung[c]
+        while r >= edges[s + 1]:
+            s += 1
+        p = r + 1 if (r + odd) % 2 == 0 else r - 1
+        partner[c] = p if 0 <= p <= last_rung else r
+        inside[c] = partner[c] if edges[s] <= partner[c] < edges[s + 1] else r
+
+
+@inlined
+def _exchange(h, weight, bias_steps, packed_v, groups_v, n, first, odd, seed, step, replica, work):
+    """Exchange the states of partners with probability min(1, e^(sum of their works)); the works go to work[l, r]."""
+    rungs = replica.shape[1]
+    for l in range(n):
+        key = stream_key(seed, step, 0, (first + l) * (rungs + 1) + rungs)
+        for r in range(odd, rungs - 1, 2):
+            total = 0.0
+            for side in range(2):
+                c, bias_energy = (r + side) * n + l, 0.0
+                for g in range(groups_v):
+                    bias_energy += bias_steps[r, g * SUMS + packed_v[c, g]]
+                gain = weight[1, c] - weight[0, c] + (-bias_energy if side else bias_energy)
+                work[first + l, r + side] = gain
+                total += gain
+            if uniform(key, r) <= math.exp(min(total, 0.0)):
+                i, j = r * n + l, (r + 1) * n + l
+                h[0, i], h[0, j] = h[1, j], h[1, i]
+                upper = replica[first + l, r + 1]
+                replica[first + l, r + 1] = replica[first + l, r]
+                replica[first + l, r] = upper
+
+
+@internal
+def _temper_chunk(columns_h, b, columns_v, a, scales, edges, bias_steps, v, replica, first, last, seed, sweep0, out):
+    rungs, n, (works, replicas) = scales.size, last - first, out
+    parts, groups_v, groups_h = edges.size - 1, columns_h.shape[1] // GROUP, columns_v.shape[1] // GROUP
+    blocks_h, blocks_v = columns_h.shape[0] // parts, columns_v.shape[0] // parts
+    packed_v = np.zeros((rungs * n, blocks_v * (BLOCK // GROUP)), np.uint8)
+    h, weight = np.zeros((2, rungs * n, blocks_h * (BLOCK // GROUP)), np.uint8), np.empty((2, rungs * n))
+    rung, stream = np.empty(rungs * n, np.int64), np.empty(rungs * n, np.int64)
+    partner, inside = np.empty(rungs * n, np.int64), np.empty(rungs * n, np.int64)
+    work = _work(n * np.max(np.diff(edges)), max(groups_v, groups_h))
+    for r in range(rungs):
+        _pack(v[r], first, packed_v[r * n : (r + 1) * n])
+        for l in range(n):
+            rung[r * n + l], stream[r * n + l] = r, (first + l) * (rungs + 1) + r
+    for s in range(works.shape[0]):
+        step, odd = sweep0 + s, (sweep0 + s) % 2
+        _pair_up(rung, partner, edges, inside, odd, rungs - 1)
+        weight[:] = 0.0
+        for k in range(parts):
+            x, y, of_h = edges[k] * n, edges[k + 1] * n, columns_h[k * blocks_h : (k + 1) * blocks_h]
+            _draw_two(
+                of_h, b, scales, rung[x:y], inside[x:y], stream[x:y], seed, 2 * step, packed_v[x:y], groups_v,
+                h[:, x:y], groups_h, weight[:, x:y], work,
+            )  # fmt: skip
+        for r in range(rungs):
+            x, y = r * n, (r + 1) * n
+            if partner[x] != inside[x]:  # the partner has another W
+                k = np.searchsorted(edges, partner[x], side="right") - 1
+                weight[1, x:y] = 0.0
+                spare = np.empty((2, n, h.shape[2]), np.uint8)
+                spare_weight = np.zeros((2, n))
+                _draw_two(
+                    columns_h[k * blocks_h : (k + 1) * blocks_h], b, scales, partner[x:y], partner[x:y], stream[x:y],
+                    seed, 2 * step, packed_v[x:y], groups_v, spare, groups_h, spare_weight, work,
+                )  # fmt: skip
+                h[1, x:y], weight[1, x:y] = spare[1], spare_weight[1]
+        _exchange(h, weight, bias_steps, packed_v, groups_v, n, first, odd, seed, step, replica, works[s])
+        replicas[s, first:last] = replica[first:last]
+        for k in range(parts):
+            x, y, of_v = edges[k] * n, edges[k + 1] * n, columns_v[k * blocks_v : (k + 1) * blocks_v]
+            _draw_rungs(
+                of_v, a, scales, rung[x:y], stream[x:y], seed, 2 * step + 1, h[0, x:y], groups_h,
+                packed_v[x:y], groups_v, work,
+            )  # fmt: skip
+    for r in range(rungs):
+        _unpack(packed_v[r * n : (r + 1) * n], v[r], first)
+
+
+@parallel
+def temper(columns_h, b, columns_v, a, scales, edges, v, replica, seed, sweep0, chunk, works, replicas):
+    """Sweeps of replica exchange in place, on v (rungs, ladders, N) and replica (ladders, rungs).
+
+    A sweep draws h, exchanges the states of rungs (0, 1), (2, 3), ... or, if its number is odd, (1, 2), (3, 4), ...,
+    and draws v. a and b (rungs, blocks, BLOCK) are padded. works (sweeps, ladders, rungs) becomes ln p*_partner(v) -
+    ln p*_own(v) of the states before the exchange; replicas (same shape) which replica is where after it.
+    """
+    bias_steps = np.empty((max(1, scales.size - 1), columns_h.shape[1] // GROUP * SUMS))
+    for r in range(scales.size - 1):
+        bias_steps[r] = _bias_sums(a[r + 1] - a[r], columns_h.shape[1] // GROUP)
+    for t in prange((v.shape[1] + chunk - 1) // chunk):
+        last = min(v.shape[1], (t + 1) * chunk)
+        _temper_chunk(
+            columns_h, b, columns_v, a, scales, edges, bias_steps, v, replica, t * chunk, last, seed, sweep0,
+            (works, replicas),
+        )  # fmt: skip
+
+
 # ---- training --------------------------------------------------------------------------------------------------------
 @jit
 def _hidden_means_chunk(columns_h, b, v, first, last, means):
