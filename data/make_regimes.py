@@ -13,6 +13,7 @@ The pieces:
   ``cd_<epoch>``: block Gibbs chains of one model from three starts (`sample`);
 * ``start_<protocol>_<M>_<replica>``: the first updates of a training, one by one, until its first mode has broken;
 * ``sigma_<sigma>_<replica>``: two epochs of training from couplings of that size;
+* ``exchanged_<epoch>``: the strong PCD model by replica exchange (`exchanged`);
 * ``wells_<epoch>`` (`two_wells`) and `rotations`.
 """
 
@@ -24,7 +25,21 @@ import numpy as np
 from scipy.sparse.linalg import svds
 from tqdm import tqdm
 
-from rbmkit import RBM, SGD, Adam, Training, ais, gibbs, mnist, raise_bound, study, trajectory
+from rbmkit import (
+    RBM,
+    SGD,
+    Adam,
+    Tempering,
+    Training,
+    ais,
+    equilibrium,
+    gibbs,
+    independent,
+    mnist,
+    raise_bound,
+    study,
+    trajectory,
+)
 from rbmkit import symmetry as sym
 from rbmkit.bosons import dressed
 from rbmkit.checks import read_npz, write_npz
@@ -49,6 +64,7 @@ SIZES, REPLICAS = (500, 784, 1200), range(5)
 SIGMAS = (0.01, 0.05, 0.1, 0.13, 0.16, 0.2, 0.3)
 STRONG = ("pcd-500-0", "pcd-500-1", "pcd-784-0", "pcd-1200-0", "cd-500-0", "rdm-500-0")
 WELLS = (0.5, 0.75, 1, 2, 5, 10, 20, 40, 70, 100, 150, 200, 265)
+EXCHANGED, SWEEPS = (5, 20, 40), 1200
 FIRST = {"mild": (40, 1), "pcd": (200, 1), "cd": (180, 6)}  # updates at most, and between two looks
 
 
@@ -271,6 +287,26 @@ def from_sigma(sigma: float, replica: int, digits) -> dict[str, np.ndarray]:
     return {"rows": np.array(rows, float)}
 
 
+# ---------------------------------------------------------------- replica exchange where chains are trapped
+def exchanged(epoch: float, states: Path, digits) -> dict[str, np.ndarray]:
+    """The strong PCD model by replica exchange, half of the ladders from ones and half from independent pixels: the
+    certificate of equilibrium, and the gradients of `gradients` with these samples in place of the long chains."""
+    training = Training.resume(states / "pcd-500-0" / f"epoch_{epoch:g}.npz", digits.train)
+    rbm, chains, rng = training.rbm, training.chain_states, np.random.default_rng(round(10 * epoch))
+    path, ones, found, trips = [independent(rbm, digits.train), rbm], digits.train[digits.train_labels == 1], [], []
+    for start in (ones[:8], None):
+        run = Tempering(path, ladders=8, start=start, rng=rng).adapt(SWEEPS // 3).run(SWEEPS)
+        result = run.result()
+        found.append(result.samples[len(result.samples) // 4 :])
+        trips.append(result.round_trips)
+    certificate, shots = equilibrium(rbm, found, modes=LEADING), Average(16)
+    for v in np.concatenate(found, axis=1):
+        shots.add(v, rbm.hidden_mean(v))
+    row = gradients(rbm, modes(rbm), shots.value, digits, chains, rng)
+    row |= {"r_hat": certificate.r_hat, "ess": certificate.ess, "trips": np.array(trips)}
+    return row | {"rungs": np.array(len(result.rungs)), "s": modes(rbm).s[:8]}
+
+
 # ---------------------------------------------------------------- rotations of the weights
 def rotations(states: Path) -> dict[str, np.ndarray]:
     """Jensen-Shannon divergences of weights before and after rotations, for final models of both regimes and for
@@ -361,6 +397,8 @@ def pieces(states: Path, folder: Path, digits) -> dict:
             work[f"sigma_{sigma:g}_{replica}"] = lambda s=sigma, r=replica: from_sigma(s, r, digits)
     for epoch in WELLS:
         work[f"wells_{epoch:g}"] = lambda e=epoch: two_wells(e, states, digits)
+    for epoch in EXCHANGED:
+        work[f"exchanged_{epoch:g}"] = lambda e=epoch: exchanged(e, states, digits)
     return work | {"rotations": lambda: rotations(states)}
 
 

@@ -394,10 +394,10 @@ class Regimes:
             raise KeyError(f"no piece {name!r}; there are {', '.join(self._pieces)}")
         return self._pieces[name]
 
-    def epochs(self, regime: str) -> np.ndarray:
-        """Epochs of the models of a regime ("mild", "pcd" or "cd") whose chains were measured, in ascending order."""
+    def epochs(self, kind: str) -> list[float]:
+        """The epochs of the pieces ``<kind>_<epoch>``, in ascending order."""
         split = [name.split("_") for name in self._pieces]
-        return np.array(sorted(float(parts[1]) for parts in split if parts[0] == regime and len(parts) == 2))
+        return sorted(float(parts[1]) for parts in split if parts[0] == kind and len(parts) == 2)
 
 
 @checks.said_in_one_line()
