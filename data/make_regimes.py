@@ -49,23 +49,23 @@ from rbmkit.replicas import Member
 
 HERE = Path(__file__).resolve().parent
 MODELS = {  # epochs of the models
-    "mild": (0.2, 0.35, 0.5, 1, 2, 6, 20, 60),
-    "again": (0.35, 1, 4, 20),
-    "pcd": (0.5, 1, 2, 5, 10, 20, 40, 100),
-    "cd": (0.5, 1, 2, 5, 20, 60, 100, 265),
+    "mild": (0.2, 0.35, 0.5, 1, 6, 60),
+    "again": (0.35, 1, 4),
+    "pcd": (1, 5, 10, 20, 40, 100),
+    "cd": (1, 2, 5, 20, 60, 265),
 }
-LONG = {("mild", 20), ("mild", 60), ("pcd", 10), ("pcd", 40)}  # longer chains
+LONG = {("mild", 60), ("pcd", 40)}  # longer chains
 STEPS, LONG_STEPS = 3_000, 8_000
 STARTS = ("ones", "zeros", "random")
 CHAINS, GROUP = 100, 20  # of each start, and in each group of the jackknife
-LEADING, CHECKS = 8, (0, 1, 3, 10, 30, 100, 300, 1000, 3000, 10_000)
+LEADING, CHECKS = 8, (0, 1, 3, 10, 30, 100, 300, 1000, 3000, 8000)
 BINS, MAPS, IMAGES = 80, 40, 10_000
-SIZES, REPLICAS = (500, 784, 1200), range(5)
-SIGMAS = (0.01, 0.05, 0.1, 0.13, 0.16, 0.2, 0.3)
+SIZES = {500: 5, 784: 3, 1200: 3}  # replicas
+SIGMAS = (0.01, 0.1, 0.16, 0.2, 0.3)
 STRONG = ("pcd-500-0", "pcd-500-1", "pcd-784-0", "pcd-1200-0", "cd-500-0", "rdm-500-0")
 WELLS = (0.5, 0.75, 1, 2, 5, 10, 20, 40, 70, 100, 150, 200, 265)
-EXCHANGED, SWEEPS = (5, 20, 40), 1200
-FIRST = {"mild": (40, 1), "pcd": (200, 1), "cd": (180, 6)}  # updates at most, and between two looks
+EXCHANGED, SWEEPS = (20, 40), 1200
+FIRST = {"mild": 40, "pcd": 200}  # updates at most
 
 
 # ---------------------------------------------------------------- chains of one model from three starts
@@ -219,15 +219,12 @@ def softness(rbm: RBM, m, v: np.ndarray, rng: np.random.Generator) -> dict[str, 
 
 # ---------------------------------------------------------------- the first updates of a training
 def begin(protocol: str, hidden: int, replica: int, train: np.ndarray, sigma: float = 0.01) -> Training:
-    """A training of the mild protocol (SGD, centred gradient), or of the strong ones (Adam, plain gradient)."""
-    rng = Member("CD" if protocol == "cd" else "PCD", hidden, replica).rng()
-    if protocol == "cd":
-        rbm = RBM(*(rng.normal(0, sigma, size=shape) for shape in ((784, hidden), 784, hidden)))
-    else:
-        rbm = RBM.random(784, hidden, sigma=sigma, rng=rng, pixel_means=train.mean(axis=0))
-    optimiser = {"mild": SGD(0.1), "pcd": Adam(1e-3), "cd": Adam(1e-4)}[protocol]
-    options = {"method": "CD" if protocol == "cd" else "PCD", "steps": 5, "batch_size": 500, "chains": 500}
-    return Training(rbm, train, **options, optimiser=optimiser, centred=protocol == "mild", rng=rng)
+    """A PCD training by the mild protocol (SGD, centred gradient) or the strong one (Adam, plain gradient)."""
+    rng = Member("PCD", hidden, replica).rng()
+    rbm = RBM.random(784, hidden, sigma=sigma, rng=rng, pixel_means=train.mean(axis=0))
+    optimiser = {"mild": SGD(0.1), "pcd": Adam(1e-3)}[protocol]
+    options = {"method": "PCD", "steps": 5, "batch_size": 500, "chains": 500, "optimiser": optimiser}
+    return Training(rbm, train, **options, centred=protocol == "mild", rng=rng)
 
 
 def first_updates(protocol: str, hidden: int, replica: int, train: np.ndarray) -> dict[str, np.ndarray]:
@@ -236,10 +233,10 @@ def first_updates(protocol: str, hidden: int, replica: int, train: np.ndarray) -
 
     For M = 500, from s_1 = 0.6 on, also `widths` of the mode that goes first.
     """
-    training, (last, every) = begin(protocol, hidden, replica, train), FIRST[protocol]
+    training = begin(protocol, hidden, replica, train)
     rng, rows, more = np.random.default_rng((hidden, replica)), [], []
-    for update in range(every, last + 1, every):
-        training.run(every / training.updates_per_epoch, progress=False)
+    for update in range(1, FIRST[protocol] + 1):
+        training.run(1 / training.updates_per_epoch, progress=False)
         rbm, v = training.rbm, training.chain_states
         g_v, g_h = (p * (1 - p) for p in (v.mean(axis=0), rbm.hidden_mean(v).mean(axis=0)))
         A = np.sqrt(g_v)[:, None] * rbm.W * np.sqrt(g_h)
@@ -277,7 +274,7 @@ def from_sigma(sigma: float, replica: int, digits) -> dict[str, np.ndarray]:
         rbm = training.rbm
         s, rng = np.linalg.svd(rbm.W, compute_uv=False), np.random.default_rng((replica, 1))
         row = [epoch, (s > 4).sum(), s[0], *[np.nan] * 4]
-        if epoch >= 0.5:
+        if epoch == 2:
             upper, lower = ais(rbm, chains=100, rng=rng, **options), raise_bound(
                 rbm, digits.test[:50], chains=2, rng=rng, **options)  # fmt: skip
             per_digit = -rbm.free_energy(digits.test) - upper.value
@@ -388,9 +385,9 @@ def pieces(states: Path, folder: Path, digits) -> dict:
     for regime, epochs in MODELS.items():
         for epoch in epochs:
             work[f"{regime}_{epoch:g}"] = lambda r=regime, e=epoch: chain_piece(r, e, states, folder, digits)
-    for replica in REPLICAS:
-        starts = [(protocol, hidden) for hidden in SIZES for protocol in ("mild", "pcd")]
-        for protocol, hidden in starts + [("cd", 500)] * (replica < 3):
+    for replica in range(5):
+        starts = [(protocol, n) for n, count in SIZES.items() if replica < count for protocol in ("mild", "pcd")]
+        for protocol, hidden in starts:
             work[f"start_{protocol}_{hidden}_{replica}"] = lambda p=protocol, n=hidden, r=replica: first_updates(
                 p, n, r, digits.train)  # fmt: skip
         for sigma in SIGMAS if replica < 3 else ():
