@@ -49,12 +49,12 @@ from rbmkit.replicas import Member
 
 HERE = Path(__file__).resolve().parent
 MODELS = {  # epochs of the models
-    "mild": (0.2, 0.35, 0.5, 1, 6, 60),
-    "again": (0.35, 1, 4),
+    "mild": (0.2, 0.35, 0.5, 1, 60),
+    "again": (1,),
     "pcd": (1, 5, 10, 20, 40, 100),
-    "cd": (1, 2, 5, 20, 60, 265),
+    "cd": (5, 20, 60, 265),
 }
-LONG = {("mild", 60), ("pcd", 40)}  # longer chains
+LONG = {("mild", 60), ("pcd", 10), ("pcd", 40)}  # longer chains
 STEPS, LONG_STEPS = 3_000, 8_000
 STARTS = ("ones", "zeros", "random")
 CHAINS, GROUP = 100, 20  # of each start, and in each group of the jackknife

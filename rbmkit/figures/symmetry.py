@@ -177,9 +177,10 @@ def double_wells(panels: Sequence[tuple], *, ceiling: float = 8.0) -> tuple[Figu
         for panel, top in zip(ax[:, k], (ceiling, None)):
             shown = free < ceiling
             for row, marker, colour, label in zip(starts, MARKERS, COLOURS, ("from ones", "from zeros", "random")):
-                style = {"markerfacecolor": "none", "color": colour, "markersize": 5, "linestyle": "none"}
-                panel.plot(u[row < ceiling], row[row < ceiling], marker, label=label, **style)
-            panel.errorbar(u[shown], free[shown], error[shown], color="black", linewidth=1.2, label="all", capsize=0)
+                style = {"markerfacecolor": "none", "color": colour, "markersize": 4, "linestyle": "none"}
+                seen = np.flatnonzero(row < ceiling)[::4]
+                panel.plot(u[seen], row[seen], marker, label=label, **style)
+            panel.errorbar(u[shown], free[shown], error[shown], color="black", marker="", linewidth=1.2, label="all")
             depth = f_1 - np.nanmin(f_1)
             keep = np.isfinite(depth) & (depth < (top or 1.05 * np.nanmax(depth[np.abs(z) < 6])))
             panel.plot(z, np.where(keep, depth, np.nan), "--", color=COLOURS[1], marker="", label="Landau's $f_1$")
@@ -212,17 +213,20 @@ def two_order_parameters(panels: Sequence[tuple[str, np.ndarray, Mapping[str, tu
     Each panel: title, epochs (T,), and label to (mean, standard deviation of the states) or (mean,).
     """
     fig, ax = canvas(len(panels), 2, size=(3.6, 2.4), squeeze=False, sharey="row")
+    looks = list(dict.fromkeys(name for _, _, series in panels for name in series))
     for row, (title, epochs, series) in zip(ax, panels):
         for panel in row:
             panel.axhline(0, color="magenta", linestyle="--", linewidth=1)
-            for k, (name, (mean, *std)) in enumerate(series.items()):
+            for name, (mean, *std) in series.items():
+                k = looks.index(name)
                 if std:
                     panel.fill_between(epochs, mean - std[0], mean + std[0], color=COLOURS[k], alpha=0.2, linewidth=0)
                 panel.plot(epochs, mean, color=COLOURS[k], marker=MARKERS[k], label=name)
             panel.set(title=title, xlabel="epoch")
         row[1].set_xscale("log")
         row[0].set_ylabel("$u_1$")
-    fig.legend(*ax[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=3, fontsize=9)
+    found = {label: line for row in ax for line, label in zip(*row[0].get_legend_handles_labels())}
+    fig.legend(found.values(), found.keys(), loc="outside lower center", ncols=3, fontsize=9)
     return fig, ax
 
 
