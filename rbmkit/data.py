@@ -31,6 +31,7 @@ TRAJECTORY_KIND = "rbmkit.trajectory/1"
 STUDY_KIND = "rbmkit.study/1"
 STUDY_KEYS = ("epochs", "text", "singular_values")
 STUDIES = {"mild": "study", "paper": "strong"}  # folders of the studies that ship, by their protocols
+REGIMES_KIND = "rbmkit.regimes/1"
 SUMS = "SHA256SUMS"
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 _PIXELS = 28 * 28
@@ -472,6 +473,46 @@ def _by_number(name: str) -> list:
 
 def _methods(lower: str) -> list[str]:
     return [lower, lower.upper(), lower.capitalize()]
+
+
+# ---------------------------------------------------------------- two regimes
+class Regimes:
+    """What ``data/make_regimes.py`` measured on mildly and on strongly trained models, piece by piece.
+
+    ``regimes["mild_60"]`` is a dict of arrays; ``data/README.md`` says what they are.
+    """
+
+    def __init__(self, arrays: dict[str, np.ndarray]):
+        self._pieces: dict[str, dict[str, np.ndarray]] = {}
+        for name, array in arrays.items():
+            piece, _, key = name.partition("/")
+            self._pieces.setdefault(piece, {})[key] = array
+
+    def __repr__(self) -> str:
+        return f"Regimes({len(self._pieces)} pieces)"
+
+    def __getitem__(self, name: str) -> dict[str, np.ndarray]:
+        if name not in self._pieces:
+            raise KeyError(f"no piece {name!r}; there are {', '.join(self._pieces)}")
+        return self._pieces[name]
+
+    def epochs(self, kind: str) -> list[float]:
+        """The epochs of the pieces ``<kind>_<epoch>``, in ascending order."""
+        split = [name.split("_") for name in self._pieces]
+        return sorted(float(parts[1]) for parts in split if parts[0] == kind and len(parts) == 2)
+
+
+@checks.said_in_one_line()
+def regimes() -> Regimes:
+    """Mixing, gradients and order parameters in the mild and the strong regime, made by ``data/make_regimes.py``.
+
+    Raises
+    ------
+    FileNotFoundError, ValueError
+        The file is missing or altered.
+    """
+    arrays = checks.read_npz(_verified(data_folder(), "regimes.npz"), ("text",), kind=REGIMES_KIND)
+    return Regimes({name: array for name, array in arrays.items() if name != "text"})
 
 
 # ---------------------------------------------------------------- patterns

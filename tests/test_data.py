@@ -113,6 +113,36 @@ def test_another_model_in_the_place_of_a_trained_one(loader, tmp_path, monkeypat
     data.write_sums(tmp_path, list(data.read_sums(tmp_path)))
     assert data.trained().M == 5
 
+
+# ---------------------------------------------------------------- two regimes
+def test_regimes_hold_their_pieces():
+    found = data.regimes()
+    assert found.epochs("mild")[0] == 0.2
+    piece = found["mild_0.2"]
+    assert piece["counts"].shape == (15, len(piece["edges"]) - 1)
+    assert (piece["counts"].sum(axis=1) == piece["counts"].sum() / 15).all()  # groups of equal size
+    with pytest.raises(KeyError, match="no piece 'mild_7'"):
+        found["mild_7"]
+
+
+def test_memory_of_the_start_is_none_for_one_law_and_all_for_three_places():
+    spec = importlib.util.spec_from_file_location("make_regimes", ROOT / "data" / "make_regimes.py")
+    script = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(script)
+    x = np.random.default_rng(1).normal(size=(300, 200))
+    share, error = script.memory(x)
+    assert abs(share.mean()) < 4 * share.std() / np.sqrt(200)  # unbiased
+    assert error.mean() == pytest.approx(share.std(), rel=0.5)
+    apart = x + np.repeat([-1, 0, 1], 100)[:, None]
+    share, error = script.memory(apart)
+    assert share.mean() == pytest.approx(0.4, abs=0.02)  # variance 2/3 between, 1 within
+    assert (script.memory(1e-6 * x + np.repeat([-1, 0, 1], 100)[:, None])[0] > 0.999).all()
+    rows = script.Average(3)
+    v, h = np.eye(6, 4), np.arange(12.0).reshape(6, 2)
+    rows.add(v, h)
+    np.testing.assert_allclose(rows.value[0], v[:2].T @ h[:2] / 2)
+
+
 # ---------------------------------------------------------------- make_mnist.py
 @pytest.fixture
 def small_files(make_mnist, tmp_path, monkeypatch):
