@@ -95,10 +95,28 @@ def test_commands_are_in_the_readme_and_the_help(command):
     assert f"run.py {command}" in run.__doc__
 
 
-def test_readme_clones_the_address_of_pyproject():
+def commands(path):
+    """The lines in blocks of code of a page, which a reader types."""
+    blocks = re.findall(r"^```(?:bash|sh|console)?\n(.*?)^```", path.read_text("utf-8"), re.MULTILINE | re.DOTALL)
+    return [line for block in blocks for line in block.splitlines()]
+
+
+PAGES = [run.ROOT / "README.md", run.ROOT / "CONTRIBUTING.md", *sorted((run.ROOT / "docs").glob("*.md"))]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_no_command_needs_an_address_that_may_not_exist(page):
+    """The address in pyproject is where badges lead; whoever reads this has the project from somewhere."""
     address = PYPROJECT["project"]["urls"]["Repository"]
-    assert re.findall(r"git clone (\S+)", README)
-    assert set(re.findall(r"git clone (\S+)", README)) == {address}
+    assert [line for line in commands(page) if address in line] == []
+    assert f"git clone {address}" not in page.read_text("utf-8")
+    assert page.name != "README.md" or "python3 run.py lab" in commands(page)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_brackets_of_extras_are_quoted(page):
+    """zsh takes .[test] for a pattern of file names."""
+    assert re.findall(r"pip install [^`\n]*(?<![\"'])\.\[", page.read_text("utf-8")) == []
 
 
 def test_badges_and_citation_have_the_address_of_pyproject():
