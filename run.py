@@ -3,7 +3,7 @@
 
 python run.py notebooks [NAME ...]    execute the notebooks (or those whose name contains NAME) into build/notebooks
 python run.py lab [OPTION ...]        open them in JupyterLab, on 127.0.0.1
-python run.py explore [--port PORT]   all explorers on one page, on 127.0.0.1
+python run.py explore [--port PORT]   the explorers, live, for a reader or a class, on 127.0.0.1
 python run.py book [--serve [PORT]]   the book, a static site, into build/book/html
 python run.py slides [NAME ...]       slides for lectures into build/slides
 python run.py student [FOLDER]        a copy of the notebooks without solutions (build/student)

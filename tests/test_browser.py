@@ -195,10 +195,9 @@ def test_notebook_in_jupyterlab(lab, page, name):
 
 @pytest.fixture(scope="module")
 def explorers():
-    """`run.py explore`, with room for two readers; the address, and what the server says at the end must be nothing."""
+    """`run.py explore`: its address. At the end, when all browsers have gone, it must have said nothing on stderr."""
     with tempfile.TemporaryFile("w+") as log:
-        options = "--no-browser", "--port", "{port}", "--readers", "2"
-        with server("tools.explore", *options, stderr=log) as address:
+        with server("tools.explore", "--no-browser", "--port", "{port}", stderr=log) as address:
             yield address
         log.seek(0)
         assert log.read() == ""
@@ -230,19 +229,6 @@ def test_live_explorers(explorers, page, name):
         page.wait_for_function(DRAWN)
         assert page.locator(".frames [role=status]").inner_text() == ""
     assert page.trouble == []
-
-
-def test_one_reader_too_many(explorers, browser):
-    """Two read (each browser context is somebody else); the next one is told so, and where the book is."""
-    contexts = [browser.new_context() for _ in range(3)]
-    pages = [context.new_page() for context in contexts]
-    for one in pages:
-        one.set_default_timeout(300_000)
-        one.goto(f"{explorers}/{WITH_EXPLORERS[0]}/0")
-    assert "places are taken" in pages[2].inner_text("body")
-    assert "book" in pages[2].inner_text("body")
-    for context in contexts:
-        context.close()
 
 
 # ------------------------------------------------------------------------------------------------------- the book

@@ -2,7 +2,6 @@
 
 import socket
 import struct
-import threading
 import time
 import urllib.error
 import urllib.request
@@ -19,24 +18,16 @@ from tools import explore, frames
 NAME = "02_reciprocal_space"
 
 
-class Threads:
-    """A pool of threads with the two methods of a pool of processes that the server uses."""
+class Threads(ThreadPoolExecutor):
+    """In place of the processes that draw; knows what they were asked for."""
 
     def __init__(self):
-        self.threads, self.calls = ThreadPoolExecutor(4), []
+        super().__init__(4)
+        self.calls = []
 
-    def apply_async(self, function, arguments, callback=None, error_callback=None):
-        def call():
-            self.calls.append(arguments)
-            try:
-                result = function(*arguments)
-            except Exception as error:
-                error_callback(error)
-            else:
-                return callback(result) if callback else result
-
-        future = self.threads.submit(call)
-        return SimpleNamespace(get=future.result)
+    def submit(self, function, *arguments):
+        self.calls.append(arguments)
+        return super().submit(function, *arguments)
 
 
 def slow(x, kind):
@@ -55,12 +46,9 @@ def hall(monkeypatch):
     pressed.replay = lambda presses: repr([press["x"] for press in presses]).encode()
     monkeypatch.setattr(explore, "boxes", lambda name: [plain, pressed])
     pool = Threads()
-    with explore.Server(("127.0.0.1", 0), explore.Handler) as server:
-        server.hall = explore.Hall(pool, explore.Pictures(pool), explore.Readers(3))
-        threading.Thread(target=server.serve_forever, daemon=True).start()
+    with explore.running("127.0.0.1", 0, explore.Hall(pool, explore.Pictures(pool), explore.Readers(3))) as server:
         server.address = f"http://127.0.0.1:{server.server_address[1]}"
         yield server
-        server.shutdown()
 
 
 def get(server, path, reader="me"):

@@ -25,7 +25,8 @@ import threading
 import time
 import webbrowser
 from collections import OrderedDict
-from concurrent.futures import Future
+from collections.abc import Iterator
+from concurrent.futures import BrokenExecutor, CancelledError, Executor, Future, ProcessPoolExecutor, wait
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -120,24 +121,23 @@ def title(name: str) -> str:
 class Pictures:
     """Pictures by address, drawn by the processes of `pool`, each once; the latest are kept."""
 
-    def __init__(self, pool):
+    def __init__(self, pool: Executor):
         self.pool, self.lock, self.size = pool, threading.Lock(), 0
         self.known: OrderedDict[tuple, Future] = OrderedDict()
 
     def get(self, *address) -> tuple[int, bytes]:
         """Waits until the picture is there. Whoever asks for one that is being drawn waits for the same."""
         with self.lock:
-            future = self.known.get(address)
-            if future is None:
-                future = self.known[address] = Future()
-                future.add_done_callback(lambda done: self._keep(address, done))
-                self.pool.apply_async(draw, address, callback=future.set_result, error_callback=future.set_exception)
+            new = address not in self.known
+            future = self.known[address] = self.pool.submit(draw, *address) if new else self.known[address]
             self.known.move_to_end(address)
+        if new:
+            future.add_done_callback(lambda done: self._keep(address, done))
         return future.result(PATIENCE)
 
     def _keep(self, address: tuple, done: Future) -> None:
         with self.lock:
-            if done.exception() or done.result()[0] != 200:
+            if done.cancelled() or done.exception() or done.result()[0] != 200:
                 self.known.pop(address, None)
                 return
             self.size += len(done.result()[1])
@@ -167,7 +167,7 @@ class Readers:
 class Hall:
     """All that the server knows."""
 
-    pool: object
+    pool: Executor
     pictures: Pictures
     readers: Readers
 
@@ -192,7 +192,7 @@ class Hall:
 
     def explorer(self, name: str, k: int) -> str:
         """The page of one explorer."""
-        axes, buttons = self.pool.apply_async(described, (name, k)).get(PATIENCE)
+        axes, buttons = self.pool.submit(described, name, k).result(PATIENCE)
         first = "start" if buttons else "-".join(str(axis.start) for axis in axes)
         note = f"From notebook <i>{html.escape(title(name))}</i>, which explains it. <a href='/'>All explorers</a>"
         body = frames.markup(axes, f"/{name}/{k}", first, width=320, note=note, live=True, buttons=buttons)
@@ -244,8 +244,8 @@ class Handler(BaseHTTPRequestHandler):
         reader = cookie[1] if cookie else secrets.token_hex(8)
         try:
             status, kind, content = self.server.hall.answer(urlsplit(self.path).path, reader)
-        except TimeoutError:
-            status, kind, content = 503, "text/plain", b"The server is too busy. Try again later."
+        except (TimeoutError, BrokenExecutor, CancelledError):
+            status, kind, content = 503, "text/plain", b"The server is too busy, or stops."
         self.send_response(status)
         self.send_header("Content-Type", f"{kind}; charset=utf-8" if kind.startswith("text/") else kind)
         self.send_header("Content-Length", str(len(content)))
@@ -307,24 +307,36 @@ def serve(ip: str, port: int, readers: int, *, browser: bool) -> int:
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl+C
     os.environ.update(dict.fromkeys(THREADS, "1"), MPLBACKEND="agg")  # of the processes that draw
     workers = min(os.cpu_count() or 2, MOST)
-    with contextlib.suppress(KeyboardInterrupt), Server((ip, port), Handler) as server:
-        with multiprocessing.get_context("spawn").Pool(workers, deaf) as pool:
-            server.hall = Hall(pool, Pictures(pool), Readers(readers))
-            threading.Thread(target=server.serve_forever, daemon=True).start()
-            print(f"Explorers at {address} (if no browser opens, copy the address; Ctrl+C stops)", flush=True)
-            if browser:
-                webbrowser.open(address)
-            load_all(pool, workers)
-            threading.Event().wait()
+    pool = ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), deaf)
+    with contextlib.suppress(KeyboardInterrupt), running(ip, port, Hall(pool, Pictures(pool), Readers(readers))):
+        print(f"Explorers at {address} (if no browser opens, copy the address; Ctrl+C stops)", flush=True)
+        if browser:
+            webbrowser.open(address)
+        load_all(pool, workers)
+        threading.Event().wait()
     return 0
 
 
-def load_all(pool, workers: int) -> None:
+@contextlib.contextmanager
+def running(ip: str, port: int, hall: Hall) -> Iterator[Server]:
+    """A server that answers in the background; at the end it stops, and the processes that draw with it."""
+    with Server((ip, port), Handler) as server:
+        server.hall = hall
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        try:
+            yield server
+        finally:
+            server.shutdown()
+            for process in multiprocessing.active_children():
+                process.terminate()  # nobody waits any more for what they draw
+            hall.pool.shutdown(cancel_futures=True)
+
+
+def load_all(pool: Executor, workers: int) -> None:
     """Load the explorers, notebook by notebook, into all processes; those whom readers ask for come first."""
     start = time.monotonic()
     for name in with_explorers():
-        for one in [pool.apply_async(load, (name,)) for _ in range(workers)]:
-            one.wait()
+        wait([pool.submit(load, name) for _ in range(workers)])
         print(f"  {time.monotonic() - start:3.0f} s  loaded: {title(name)}", flush=True)
 
 

@@ -3,7 +3,8 @@
 python -m tools.opening          # about three minutes on one core
 
 At each moment two groups of chains start from the two ends of mode 1, all pixels on one side of U_1 set, and forget
-where they came from; the script stops if the two groups do not agree afterwards, for then they are no samples.
+where they came from; the script stops if the two groups do not agree afterwards, for then they are no samples. Mode 1
+is the strongest mode of its moment: while the first modes grow they mix and change places.
 """
 
 from __future__ import annotations

@@ -35,7 +35,7 @@ class Moment:
     images: np.ndarray
 
 
-def opening(moments: Sequence[Moment], *, ceiling: float = 7.0) -> tuple[Figure, np.ndarray]:
+def opening(moments: Sequence[Moment], *, ceiling: float = 4.5) -> tuple[Figure, np.ndarray]:
     """One column per moment: -ln p(u) of mode 1, from chains of two starts, above pictures drawn from the model."""
     fig, ax = canvas(2, len(moments), size=(2.35, 1.95), sharey="row", layout="constrained")
     fig.get_layout_engine().set(w_pad=0.03, h_pad=0.02)
@@ -54,7 +54,7 @@ def _well(ax, moment: Moment, ceiling: float) -> None:
     for values, error, (marker, colour, label) in zip(moment.potential, moment.error, styles, strict=True):
         bars = {"yerr": error, "elinewidth": 1, "linewidth": 1.2}
         ax.errorbar(moment.u, values - lowest, marker=marker, color=colour, markersize=4, label=label, **bars)
-    ax.set(title=moment.title, xlabel="$u_1$", xlim=(-11, 11), ylim=(-0.4, ceiling))
+    ax.set(title=moment.title, xlabel="$u_1$", xlim=(-9, 9), ylim=(-0.3, ceiling))
 
 
 def mosaic(images: np.ndarray) -> np.ndarray:
