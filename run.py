@@ -11,7 +11,8 @@ python run.py test [PYTEST OPTION ..] unit tests, then the notebooks as tests, t
 python run.py sync [NAME ...]         for authors: rebuild each .ipynb from its .md, execute it in place, tidy it
 python run.py measure [NAME ...]      for authors: run time and memory of the notebooks, into the tables that show them
 
-The first run creates .venv and installs there what constraints.txt pins; later runs reuse it.
+The first run creates .venv, installs there what the command needs, as pinned in constraints.txt, and compiles the
+kernels; later runs reuse it. The first `test`, `book` or `slides` adds what they need.
 """
 import hashlib
 import json
@@ -39,26 +40,35 @@ METADATA = {
     "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
     "language_info": {"name": "python"},
 }
+EXTRAS = {  # of pyproject.toml, for the commands that need more than the notebooks do
+    "test": ["notebooks", "test", "book"],
+    "book": ["notebooks", "book"],
+    "slides": ["notebooks", "book"],
+}
 WIDGET = "application/vnd.jupyter.widget-view+json"
 
 
-def set_up():
-    """Create .venv and install into it, unless the stamp says that exactly this was done before."""
+def set_up(extras):
+    """Create .venv and install into it what is missing there; compile the kernels. The stamp says what was done."""
     inputs = [str(ROOT).encode(), (ROOT / "pyproject.toml").read_bytes(), (ROOT / "constraints.txt").read_bytes()]
     digest = hashlib.sha256(b"\0".join(inputs)).hexdigest()
-    if PYTHON.exists() and STAMP.exists() and STAMP.read_text() == digest:
+    done, *have = STAMP.read_text().split() if PYTHON.exists() and STAMP.exists() else [""]
+    if done == digest and set(extras) <= set(have):
         return
     STAMP.unlink(missing_ok=True)  # written again only after a complete install
-    print("Installing into .venv: a minute or two and 1.3 GB, only when dependencies change.", flush=True)
+    wanted = sorted({*extras, *have})
+    print(f"Installing into .venv, once: what {', '.join(wanted)} need.", flush=True)
     too_old = "import sys; sys.exit(sys.version_info < (3, 11))"
     if not PYTHON.exists() or subprocess.call([PYTHON, "-c", too_old]):
         if subprocess.call([sys.executable, "-m", "venv", "--clear", VENV]):
             sys.exit("run.py: could not create .venv. On Debian or Ubuntu: apt install python3-venv")
     call("ensurepip", stdout=subprocess.DEVNULL)
     pip = ["pip", "install", "--quiet", "--disable-pip-version-check"]
-    if call(*pip, "-e", ".[notebooks,test,book]", "-c", "constraints.txt"):
+    here = {"PIP_USER": "0", "PIP_TARGET": "", "PIP_PREFIX": ""}  # whatever the user has set for other projects
+    if call(*pip, "-e", f".[{','.join(wanted)}]", "-c", "constraints.txt", env=here):
         sys.exit("run.py: the installation failed (see above). Run the command again to redo it.")
-    STAMP.write_text(digest)
+    call("rbmkit.warm_up")
+    STAMP.write_text(" ".join([digest, *wanted]))
 
 
 def call(module, *args, env=(), wait=True, **kwargs):
@@ -180,7 +190,7 @@ def main(argv):
     if not argv or argv[0] not in commands:
         print(__doc__.strip())
         return 0 if not argv or argv[0] in ("-h", "--help", "help") else 2
-    set_up()
+    set_up(EXTRAS.get(argv[0], ["notebooks"]))
     return int(commands[argv[0]](argv[1:]))
 
 

@@ -7,10 +7,13 @@ the partition function at any size are known, so samplers, training and likeliho
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import json
+import math
 import os
 import re
+import zlib
 from collections.abc import Iterable
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -28,6 +31,7 @@ TRAJECTORY_KIND = "rbmkit.trajectory/1"
 STUDY_KIND = "rbmkit.study/1"
 STUDY_KEYS = ("epochs", "text", "singular_values")
 STUDIES = {"mild": "study", "paper": "strong"}  # folders of the studies that ship, by their protocols
+REGIMES_KIND = "rbmkit.regimes/1"
 SUMS = "SHA256SUMS"
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 _PIXELS = 28 * 28
@@ -120,6 +124,53 @@ def mnist_digest(packed: dict[str, np.ndarray]) -> str:
     return digest.hexdigest()
 
 
+def read_idx(path: str | os.PathLike) -> np.ndarray:
+    """An IDX file of bytes, gzipped or not: the format of the original MNIST files, with their grey levels 0 to 255.
+
+    `mnist` has bits only. For another threshold, or for pixels that are ink with the probability of their grey level::
+
+        grey = read_idx("train-images-idx3-ubyte.gz").reshape(60000, 784)
+        lighter = grey >= 64
+        stochastic = rng.random(grey.shape) < grey / 255
+
+    ``python data/make_mnist.py FOLDER --download`` fetches the files.
+
+    Returns
+    -------
+    uint8 array
+        (60000, 28, 28) for the training images of MNIST, (60000,) for their labels.
+
+    Raises
+    ------
+    FileNotFoundError, ValueError
+        No such file; truncated, or not an IDX file of bytes.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f"no such file: {path}")
+    return idx_array(idx_bytes(path), path)
+
+
+def idx_bytes(path: Path) -> bytes:
+    """Content of an IDX file, without gzip."""
+    content = path.read_bytes()
+    try:
+        return gzip.decompress(content) if content[:2] == b"\x1f\x8b" else content
+    except (OSError, EOFError, zlib.error) as error:
+        raise ValueError(f"{path} is truncated or corrupt ({error}); fetch it again") from error
+
+
+def idx_array(content: bytes, source: object) -> np.ndarray:
+    """Two zeros, 8 for bytes, the number of dimensions, the lengths as big-endian uint32, then the bytes."""
+    if len(content) < 4 or content[:3] != b"\0\0\x08":
+        raise ValueError(f"{source} is not an IDX file of bytes")
+    start = 4 + 4 * content[3]
+    shape = tuple(int.from_bytes(content[k : k + 4], "big") for k in range(4, start, 4))
+    if len(content) != start + math.prod(shape):
+        raise ValueError(f"{source} is truncated or damaged: {len(content)} bytes do not hold {shape}; fetch it again")
+    return np.frombuffer(content, dtype=np.uint8, offset=start).reshape(shape)
+
+
 def _digits(digits: int | Iterable[int]) -> list[int]:
     several = list(digits) if isinstance(digits, Iterable) else [digits]
     wanted = [checks.integer(digit, "digits", least=0) for digit in several]
@@ -170,6 +221,18 @@ def trained() -> RBM:
         The file is missing or altered.
     """
     return RBM.load(_verified(data_folder(), "rbm_mnist_500.npz"))
+
+
+@checks.said_in_one_line()
+def strong() -> RBM:
+    """A strongly coupled RBM with 500 hidden units, lambda_1 = 35: chains cannot cross it (see ``data/README.md``).
+
+    Raises
+    ------
+    FileNotFoundError, ValueError
+        The file is missing or altered.
+    """
+    return RBM.load(_verified(data_folder(), "rbm_strong_500.npz"))
 
 
 @checks.said_in_one_line()
@@ -410,6 +473,46 @@ def _by_number(name: str) -> list:
 
 def _methods(lower: str) -> list[str]:
     return [lower, lower.upper(), lower.capitalize()]
+
+
+# ---------------------------------------------------------------- two regimes
+class Regimes:
+    """What ``data/make_regimes.py`` measured on mildly and on strongly trained models, piece by piece.
+
+    ``regimes["mild_60"]`` is a dict of arrays; ``data/README.md`` says what they are.
+    """
+
+    def __init__(self, arrays: dict[str, np.ndarray]):
+        self._pieces: dict[str, dict[str, np.ndarray]] = {}
+        for name, array in arrays.items():
+            piece, _, key = name.partition("/")
+            self._pieces.setdefault(piece, {})[key] = array
+
+    def __repr__(self) -> str:
+        return f"Regimes({len(self._pieces)} pieces)"
+
+    def __getitem__(self, name: str) -> dict[str, np.ndarray]:
+        if name not in self._pieces:
+            raise KeyError(f"no piece {name!r}; there are {', '.join(self._pieces)}")
+        return self._pieces[name]
+
+    def epochs(self, kind: str) -> list[float]:
+        """The epochs of the pieces ``<kind>_<epoch>``, in ascending order."""
+        split = [name.split("_") for name in self._pieces]
+        return sorted(float(parts[1]) for parts in split if parts[0] == kind and len(parts) == 2)
+
+
+@checks.said_in_one_line()
+def regimes() -> Regimes:
+    """Mixing, gradients and order parameters in the mild and the strong regime, made by ``data/make_regimes.py``.
+
+    Raises
+    ------
+    FileNotFoundError, ValueError
+        The file is missing or altered.
+    """
+    arrays = checks.read_npz(_verified(data_folder(), "regimes.npz"), ("text",), kind=REGIMES_KIND)
+    return Regimes({name: array for name, array in arrays.items() if name != "text"})
 
 
 # ---------------------------------------------------------------- patterns

@@ -242,6 +242,32 @@ def mean_field(rbm: RBM, start: np.ndarray | None = None, *, beta: float = 1.0, 
     return MeanField(expit(x_v[chosen]), expit(x_h[chosen]), log_z[ranking], rank[found_from], rbm, beta, order)
 
 
+def sweep(rbm: RBM, v: np.ndarray, *, fields: np.ndarray, order: int = 1, sweeps: int = 1) -> np.ndarray:
+    """Sweeps of the mean-field equations with visible fields of their own in each row, beta = 1.
+
+    Parameters
+    ----------
+    rbm : RBM
+    v, fields : (n, N) arrays
+        Means to start from, in [0, 1], and the visible fields in place of `rbm.a`.
+    order : {1, 2}
+        As in `mean_field`.
+    sweeps : int
+
+    Returns
+    -------
+    (n, N) array
+        Visible means after the last sweep: near a solution, or not.
+    """
+    fields = checks.real_array(fields, (None, rbm.N), "fields")
+    equations = _Equations(rbm, 1.0, order)
+    equations.a = fields
+    x = logit(np.clip(_starts(v, rbm.N), _MARGIN, 1 - _MARGIN))
+    for _ in range(checks.positive_int(sweeps, "sweeps")):
+        x = equations.visible(equations.hidden(x))
+    return expit(x)
+
+
 def saddle_log_z(rbm: RBM, start: np.ndarray | None = None, *, beta: float = 1.0) -> float:
     """ln Z at the saddle point of the action, the best one found from `start` (default 1/2): a lower bound on ln Z.
 

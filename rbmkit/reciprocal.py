@@ -420,7 +420,7 @@ class Spacings:
 def spacings(s: np.ndarray, *, count: int = 40, draws: int = 2000, rng: int | np.random.Generator) -> Spacings:
     """Is one of the spacings between the `count` largest values of `s` too large for chance?
 
-    The smooth density is that of the curve s(r) = c0 + c1 ln r + c2 (ln r)^2 through values and ranks, Eq. (2.15).
+    The smooth density is that of the curve s(r) = c0 + c1 ln r + c2 (ln r)^2 through values and ranks, Eq. (2.12).
     Spectra without a gap have s(t_r), where the t_r are apart by independent spacings of mean 1: exponential ones, or
     those of Wigner's surmise, which repel. Each is treated as the data are, its own curve included.
 
@@ -447,17 +447,18 @@ def spacings(s: np.ndarray, *, count: int = 40, draws: int = 2000, rng: int | np
     steps[1] = np.sqrt(4 / np.pi * steps[1])  # Wigner's surmise, (pi/2) t exp(-pi t^2 / 4)
     for kind in steps:
         simulated = -np.sort(-np.polyval(curve, np.log(np.cumsum(kind, axis=1))), axis=1)
-        largest = np.array([_relative_spacings(values)[1].max() for values in simulated])
+        largest = _relative_spacings(simulated)[1].max(axis=1)
         found.append((1 + (largest >= relative.max()).sum()) / (1 + draws))
     return Spacings(-np.diff(s), relative, *found)
 
 
 def _relative_spacings(s: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Coefficients of the curve (in ln r, highest power first), and spacings over their expectation."""
-    ranks = np.arange(1, len(s) + 1)
-    curve = np.polyfit(np.log(ranks), s, 2)
-    middle = ranks[:-1] + 0.5
-    return curve, np.diff(s) / (np.polyval(np.polyder(curve), np.log(middle)) / middle)
+    """Coefficients (c2, c1, c0) of the curves, and spacings over their expectation, of spectra s (..., n)."""
+    log_rank = np.log(np.arange(1, s.shape[-1] + 1))
+    curve = np.polyfit(log_rank, s.T, 2)
+    middle = np.arange(1.5, s.shape[-1])
+    slope = (2 * curve[0, ..., None] * np.log(middle) + curve[1, ..., None]) / middle
+    return curve, np.diff(s) / slope
 
 
 # ---------------------------------------------------------------- random states

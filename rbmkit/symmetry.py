@@ -553,6 +553,37 @@ def local_minima(f: Callable[[np.ndarray], np.ndarray], low: float, high: float,
     return z[k] + step * (z[1] - z[0])
 
 
+def free_energy_of_counts(counts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """-ln p of a measured variable in kT above its minimum, from histograms, with jackknife errors.
+
+    Parameters
+    ----------
+    counts : (groups, n) int array
+        One histogram for each of some independent groups of chains, at least two.
+
+    Returns
+    -------
+    free, error : (n,) arrays
+        Infinite and NaN in bins that are empty.
+    """
+    counts = checks.real_array(counts, (None, None), "counts")
+    if len(counts) < 2 or not counts.any():
+        raise ValueError("counts must hold histograms of at least two groups of chains, not all of them empty")
+    total = counts.sum(axis=0)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        free, left_out = -np.log(total / total.sum()), -np.log(total - counts)
+        error = np.sqrt((len(counts) - 1) * left_out.var(axis=0))
+    return free - free.min(), error
+
+
+def barrier(u: np.ndarray, free: np.ndarray) -> tuple[float, float, float]:
+    """Where the lowest points of a free energy left and right of u = 0 are, and how high the hill between them is above
+    the higher of the two (0 for a single well)."""
+    left, right = (np.flatnonzero(side)[np.argmin(free[side])] for side in (u < 0, u > 0))
+    between = free[left : right + 1]
+    return float(u[left]), float(u[right]), float(between.max() - max(free[left], free[right]))
+
+
 @dataclass(frozen=True, eq=False)
 class OrderParameter:
     """z_i = u_i (row 0) and z_{M+i} = w_i (row 1) through a training, from the saddle of the mode, which is at zero.

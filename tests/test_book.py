@@ -11,7 +11,7 @@ from urllib.parse import unquote, urlsplit
 
 import pytest
 
-pytest.importorskip("myst_nb", reason="the book and the slides need pip install .[book]")
+pytest.importorskip("myst_nb", reason="the book and the slides need pip install '.[book]'")
 
 from tools import book, series, slides, student
 

@@ -21,7 +21,7 @@ import pytest
 
 from tools import series
 
-playwright = pytest.importorskip("playwright.sync_api", reason="browser tests need pip install .[test]")
+playwright = pytest.importorskip("playwright.sync_api", reason="browser tests need pip install '.[test]'")
 
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]
 FLAGS += ["--disable-component-update", "--disable-sync"]
@@ -339,7 +339,7 @@ def test_one_search_box_on_a_desktop(built_book, page):
 
 
 def test_slides_show_their_formulas(browser, page, tmp_path):
-    slides = pytest.importorskip("tools.slides", reason="the slides need pip install .[book]")
+    slides = pytest.importorskip("tools.slides", reason="the slides need pip install '.[book]'")
     assert slides.main([]) == 0
     for name in series.names():
         page.goto((slides.SLIDES / f"{name}.html").as_uri())

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import scipy.sparse
 
-import rbmkit
+import rbmkit.figures
 from rbmkit import RBM, Training, ais, checks, exact_moments, gibbs, pseudo_likelihood
 from rbmkit.reciprocal import modes
 
@@ -19,7 +19,8 @@ MODEL = RBM.random(9, 5, sigma=0.5, rng=1)
 # ---------------------------------------------------------------- models
 def public_functions():
     """All public functions of the package's modules, with the parameters that must be models."""
-    for info in pkgutil.iter_modules(rbmkit.__path__):
+    found = [*pkgutil.iter_modules(rbmkit.__path__), *pkgutil.iter_modules(rbmkit.figures.__path__, "figures.")]
+    for info in found:
         if info.name in ("__main__", "kernels", "checks"):
             continue
         module = importlib.import_module(f"rbmkit.{info.name}")
@@ -137,6 +138,16 @@ def test_states_get_a_hint(states, error, hint):
 def test_spins_after_the_hint_are_the_same_states():
     spins = 2 * DATA.astype(int) - 1
     np.testing.assert_array_equal(checks.binary((1 + spins) // 2, 9, "v"), DATA)
+
+
+def test_spins_are_bits_with_other_parameters():
+    """As on the troubleshooting page: -s.J.t - A.s - B.t of spins is the energy of bits, up to a constant."""
+    J, A, B = MODEL.W, np.arange(9) / 9, np.arange(5) / 5
+    rbm = RBM(4 * J, 2 * A - 2 * J.sum(axis=1), 2 * B - 2 * J.sum(axis=0))
+    v, h = DATA, np.random.default_rng(1).integers(0, 2, (40, 5))
+    s, t = 2.0 * v - 1, 2.0 * h - 1
+    spins = -np.einsum("ni,ij,nj->n", s, J, t) - s @ A - t @ B
+    assert np.ptp(rbm.energy(v, h) - spins) < 1e-12
 
 
 # ---------------------------------------------------------------- extremes

@@ -256,6 +256,44 @@ def test_many_steps_are_single_steps_in_a_row(N, M):
     np.testing.assert_array_equal(h, last)
 
 
+def tilted_step(rbm, v, tilt, *, seed, steps=1, step0=0, chunk=64):
+    """States after some steps with the fields a + tilt (n, N) of each chain, and the sum of their conditional means."""
+    model, v = arranged(rbm), v.copy()
+    wide = np.zeros((len(v), model.a.size), np.float32)
+    wide[:, : rbm.N] = tilt
+    wide = wide.reshape(len(v), *model.a.shape)
+    total = np.zeros_like(wide)
+    kernels.tilted_gibbs(model.h, model.b, model.v, model.a, wide, v, steps, seed, step0, chunk, total)
+    return v, total.reshape(len(v), -1)[:, : rbm.N]
+
+
+@pytest.mark.parametrize(("N", "M"), SHAPES)
+def test_tilted_step_equals_its_twin(N, M):
+    rbm, rng, seed, step = random_rbm(N, M, scale=3.0), np.random.default_rng(2), 987, 5
+    start, tilt = starts("half", 99, N, rng), rng.normal(0, 3, (99, N))
+    _, h = kernel_step(rbm, start, beta=1.0, seed=seed, step0=step)  # v -> h is the same
+    v, total = tilted_step(rbm, start, tilt, seed=seed, step0=step)
+    mean = expit(rbm.a + tilt + h @ rbm.W.T)
+    assert_same_draws(v, draws(seed, step, 1, 99, N), mean)
+    np.testing.assert_allclose(total, mean, atol=1e-5)
+    assert np.abs(total - expit(rbm.a + h @ rbm.W.T)).max() > 0.1  # the tilt matters
+
+
+def test_tilted_steps_add_up_and_do_not_depend_on_chunks():
+    rbm, rng = random_rbm(70, 130), np.random.default_rng(3)
+    start, tilt = starts("half", 37, 70, rng), rng.normal(0, 1, (37, 70))
+    v, total = tilted_step(rbm, start, tilt, seed=99, steps=4, step0=2)
+    again, total_again = tilted_step(rbm, start, tilt, seed=99, steps=4, step0=2, chunk=7)
+    means = np.zeros_like(total)
+    for step in range(2, 6):
+        start, mean = tilted_step(rbm, start, tilt, seed=99, step0=step)
+        means += mean
+    np.testing.assert_array_equal(v, start)
+    np.testing.assert_array_equal(again, v)
+    np.testing.assert_allclose(total, means, rtol=1e-5)
+    np.testing.assert_allclose(total_again, total, rtol=1e-5)
+
+
 @pytest.mark.parametrize("chunk", [1, 7, 50, 1000])
 def test_chunks_do_not_change_the_chains(chunk):
     rbm = random_rbm(70, 130)

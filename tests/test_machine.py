@@ -2,14 +2,16 @@
 
 import importlib.util
 import os
+import re
 import subprocess
 import sys
 import textwrap
+from pathlib import Path
 
 import pytest
 from numba.core import caching
 
-from rbmkit import machine
+from rbmkit import kernels, machine, warm_up
 
 # a module of two small kernels in a folder of its own, with the cache of rbmkit
 MODULE = """
@@ -86,6 +88,18 @@ def test_a_damaged_file_is_made_again(double, tmp_path, suffix, left):
     damaged, mended = double(), double()
     assert (damaged(4), hits(damaged)) == (8, 0)
     assert (mended(4), hits(mended)) == (8, 1)
+
+
+def test_warming_up_compiles_all_kernels_that_python_calls():
+    """And those only once: the types are those of real use."""
+    warm_up.compile_kernels()
+    sources = [path.read_text("utf-8") for path in Path(kernels.__file__).parent.glob("*.py")]
+    called = {name for source in sources for name in re.findall(r"\bkernels\.(\w+)\(", source)}
+    found = {name: getattr(vars(kernels)[name], "kernel", vars(kernels)[name]) for name in called}
+    compiled = {name: len(f.signatures) for name, f in found.items() if hasattr(f, "signatures")}
+    assert {"gibbs", "gradient", "anneal", "log_sums", "langevin", "sgd_step"} <= set(compiled)
+    missing = [name for name, count in compiled.items() if count == 0]
+    assert missing == [], "rbmkit/warm_up.py does not call them"
 
 
 # ------------------------------------------------------------------------------------------------------------- threads

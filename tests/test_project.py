@@ -95,10 +95,28 @@ def test_commands_are_in_the_readme_and_the_help(command):
     assert f"run.py {command}" in run.__doc__
 
 
-def test_readme_clones_the_address_of_pyproject():
+def commands(path):
+    """The lines in blocks of code of a page, which a reader types."""
+    blocks = re.findall(r"^```(?:bash|sh|console)?\n(.*?)^```", path.read_text("utf-8"), re.MULTILINE | re.DOTALL)
+    return [line for block in blocks for line in block.splitlines()]
+
+
+PAGES = [run.ROOT / "README.md", run.ROOT / "CONTRIBUTING.md", *sorted((run.ROOT / "docs").glob("*.md"))]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_no_command_needs_an_address_that_may_not_exist(page):
+    """The address in pyproject is where badges lead; whoever reads this has the project from somewhere."""
     address = PYPROJECT["project"]["urls"]["Repository"]
-    assert re.findall(r"git clone (\S+)", README)
-    assert set(re.findall(r"git clone (\S+)", README)) == {address}
+    assert [line for line in commands(page) if address in line] == []
+    assert f"git clone {address}" not in page.read_text("utf-8")
+    assert page.name != "README.md" or "python3 run.py lab" in commands(page)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_brackets_of_extras_are_quoted(page):
+    """zsh takes .[test] for a pattern of file names."""
+    assert re.findall(r"pip install [^`\n]*(?<![\"'])\.\[", page.read_text("utf-8")) == []
 
 
 def test_badges_and_citation_have_the_address_of_pyproject():
@@ -169,29 +187,64 @@ def installs(log):
 
 
 def test_set_up_installs_once(project):
-    run.set_up()
-    run.set_up()
+    run.set_up(["notebooks"])
+    run.set_up(["notebooks"])
     assert installs(project) == 1
-    assert ["-e", ".[notebooks,test,book]", "-c", "constraints.txt"] == project.commands[-1][-4:]
+    assert ["-e", ".[notebooks]", "-c", "constraints.txt"] == project.commands[-2][-4:]
+    assert project.commands[-1] == ["-m", "rbmkit.warm_up"]
+    compiled = sum("rbmkit.warm_up" in words for words in project.commands)
+    assert compiled == 1
 
+
+def test_extras_are_added_when_first_asked_for(project):
+    asked = [["notebooks"], ["notebooks", "book"], ["notebooks"], ["notebooks", "book", "test"], ["notebooks", "book"]]
+    for extras in asked:
+        run.set_up(extras)
+    installed = [word for words in project.commands if "install" in words for word in words if word.startswith(".[")]
+    assert installed == [".[notebooks]", ".[book,notebooks]", ".[book,notebooks,test]"]
+
+
+@pytest.mark.parametrize("command", ["lab", "explore", "student", "book", "slides", "test"])
+def test_a_command_installs_only_what_it_needs(project, command, monkeypatch):
+    asked = []
+    monkeypatch.setattr(run, "set_up", asked.append)
+    run.main([command])
+    more = {"book": ["book"], "slides": ["book"], "test": ["test", "book"]}
+    assert asked == [["notebooks", *more.get(command, [])]]
+    assert set(asked[0]) <= set(PYPROJECT["project"]["optional-dependencies"])
+
+
+def test_settings_of_pip_for_other_projects_do_not_count(project, monkeypatch):
+    monkeypatch.setenv("PIP_USER", "1")
+    environments = []
+    answer = run.subprocess.call
+
+    def record(command, **kwargs):
+        environments.append(kwargs.get("env", {}).get("PIP_USER"))
+        return answer(command, **kwargs)
+
+    monkeypatch.setattr(run.subprocess, "call", record)
+    run.set_up(["notebooks"])
+    install = next(k for k, words in enumerate(project.commands) if "install" in words)
+    assert environments[install] == "0"
 
 @pytest.mark.parametrize("name", ["pyproject.toml", "constraints.txt"])
 def test_set_up_installs_again_after_a_change(project, name):
-    run.set_up()
+    run.set_up(["notebooks"])
     (run.ROOT / name).write_text("changed")
-    run.set_up()
+    run.set_up(["notebooks"])
     assert installs(project) == 2
 
 
 def test_set_up_redoes_a_failed_install(project):
-    run.set_up()
+    run.set_up(["notebooks"])
     (run.ROOT / "constraints.txt").write_text("changed")
     project.fail = "install"
     with pytest.raises(SystemExit, match="installation failed"):
-        run.set_up()
+        run.set_up(["notebooks"])
     (run.ROOT / "constraints.txt").write_text("")  # back to what was installed before the failure
     project.fail = None
-    run.set_up()
+    run.set_up(["notebooks"])
     assert installs(project) == 3
 
 

@@ -517,3 +517,35 @@ def test_explorers_without_ipywidgets_say_so(monkeypatch, landscapes, capsys):
     monkeypatch.setitem(sys.modules, "ipywidgets", None)
     assert explorers.landscapes(landscapes) is None
     assert "needs ipywidgets" in capsys.readouterr().out
+
+
+def test_pooled_spectra_are_drawn_as_in_the_paper_and_up_to_the_largest_value():
+    rng = np.random.default_rng(0)
+    groups = {f"kind {k}": [np.sort(rng.uniform(0, 60, 80))[::-1] for _ in range(3)] for k in range(2)}
+    fig, (left, right) = figures.pooled_spectra(groups, ["kind 1"], window=(33, 35))
+    values, edges, _ = left.patches[0].get_data()
+    assert np.allclose(edges, np.linspace(0, 41, 40))
+    assert np.array_equal(values, np.histogram(np.concatenate(groups["kind 1"]), np.linspace(0, 41, 40))[0])
+    drawn = np.concatenate([line.get_xdata() for line in right.lines])
+    everything = np.concatenate([s[s > 12] for several in groups.values() for s in several])
+    assert np.allclose(np.sort(drawn), np.sort(everything))
+    assert fig.get_size_inches()[0] <= 7.2
+
+
+def test_passing_counts_values_in_the_window():
+    epochs, values = np.array([0.0, 10, 20]), np.arange(2 * 3 * 4.0).reshape(2, 3, 4)
+    counts = np.array([[0, 1, 2], [0, 3, 2]])
+    _, (left, right) = figures.passing(epochs, values, {"a": (epochs, counts)}, window=(33, 35))
+    assert np.allclose([line.get_ydata() for line in left.lines[:2]], values[:, :, 0])
+    line, _, (bars,) = right.containers[0].lines
+    assert np.allclose(line.get_ydata(), [0, 2, 2])
+    assert np.allclose([np.ptp(bar[:, 1]) / 2 for bar in bars.get_segments()], [0, 1, 0])
+
+
+def test_the_leading_mode_is_drawn_with_its_spread():
+    epochs, some = np.array([1.0, 2.0]), np.array([[0.5, 0.9], [0.7, 0.9]])
+    overlaps = {"PCD": (epochs, some, some / 2)}
+    _, (left, right) = figures.leading_mode(overlaps, {"PCD": (epochs, 10 * some, 5 * some, 5 * some)})
+    assert [len(panel.containers) for panel in (left, right)] == [2, 3]
+    assert np.allclose(left.containers[0].lines[0].get_ydata(), [0.6, 0.9])
+    assert np.allclose(right.containers[2].lines[0].get_ydata(), [3, 4.5])

@@ -17,7 +17,7 @@ import rbmkit
 from rbmkit import Training, exact_log_z, replicas
 from rbmkit.__main__ import main
 from rbmkit.data import SUMS, data_folder, read_sums
-from rbmkit.figures.training import likelihoods
+from rbmkit.figures.training import brackets_open, likelihoods
 from rbmkit.replicas import CHECKPOINTS, Member, PaperProtocol, Protocol, members
 
 PROTOCOL = Protocol(data="bars", epochs=4.0)
@@ -549,6 +549,23 @@ def test_the_figure_of_likelihoods_shows_means_spreads_and_both_ends(collected):
     assert right.containers[1].lines[0].get_xdata().min() == 2
 
 
+def test_an_open_bracket_is_drawn_open(strong):
+    study = rbmkit.study(strong / "results")
+    found = study.statistics("cd-24-0")
+    upper, lower = (found.log_likelihood(end)[None] for end in ("upper", "lower"))
+    fig, (left, right) = brackets_open(
+        {"one": {"CD": (found.epochs, upper, lower)}, "two": {"PCD": (found.epochs, upper, lower - 5)}}, ylim=(-99, 0)
+    )
+    known = np.isfinite(upper[0])
+    assert np.allclose(left.lines[0].get_xydata(), np.column_stack([found.epochs, upper[0]])[known])
+    corners = right.collections[0].get_paths()[0].vertices
+    for x, high, low in zip(found.epochs[known], upper[0, known], lower[0, known] - 5, strict=True):
+        assert {high, low} <= {y for at, y in corners if at == x}
+    assert left.lines[0].get_color() != right.lines[0].get_color()
+    assert [text.get_text() for text in fig.legends[0].get_texts()] == ["CD", "PCD"]
+    assert fig.get_size_inches()[0] <= 7.2
+
+
 # ---------------------------------------------------------------- what ships
 def test_the_shipped_results_are_complete_and_small():
     study, folder = rbmkit.study(), data_folder()
@@ -559,7 +576,29 @@ def test_the_shipped_results_are_complete_and_small():
         assert found.epochs.tolist() == Protocol().checkpoints()
         assert found.rounding[1] < 0.05
     assert {path.name for path in (folder / "study").iterdir()} == {SUMS, *(f"{name}.npz" for name in study.names)}
-    assert sum(path.stat().st_size for path in folder.rglob("*.npz")) < 80e6
+    assert sum(path.stat().st_size for path in folder.rglob("*.npz")) < 110e6
+
+
+def test_the_shipped_strong_models_are_strong():
+    """A stored model with a singular value above 35 for each method; measurements are those of the stored weights."""
+    study, protocol, test = rbmkit.study("paper"), PaperProtocol(), rbmkit.mnist().test
+    assert set(study.names) <= {member.name for member in members()}
+    for name in study.names:
+        found = study.statistics(name)
+        assert {key: found.text[key] for key in replicas.settings(protocol)} == replicas.settings(protocol)
+        assert found.singular_values[-1, 0] > 35
+        assert found.epochs[-1] == 100 or not name.startswith("pcd")
+        assert len(found.rounding) == 0 or found.rounding[1] < 0.05
+    for method in ("PCD", "CD", "Rdm"):
+        name = study.members(method=method, hidden=500)[0]
+        found = study.statistics(name)
+        assert len(study.snapshots(name)) >= 3
+        assert np.allclose(found.singular_values[-1], np.linalg.svd(study.rbm(name).W, compute_uv=False), atol=5e-3)
+        free = study.rbm(name).free_energy(test).mean()
+        assert np.isclose(found.free_energy_test[-1] + found.rounding[0], free, atol=1e-6)
+        for epoch in study.snapshots(name):
+            exact = found.singular_values[found.epochs == epoch][0]
+            assert np.allclose(exact, np.linalg.svd(study.rbm(name, epoch).W, compute_uv=False), atol=5e-3)
 
 
 def test_the_shipped_measurements_are_those_of_the_shipped_weights():

@@ -1,4 +1,4 @@
-"""Explorer of notebook 1: steer the training of a small RBM and watch its exact likelihood."""
+"""Explorers of notebook 1: steer the training of a small RBM, and let a large one complete digits."""
 
 from __future__ import annotations
 
@@ -9,10 +9,12 @@ from collections.abc import Mapping, Sequence
 
 import matplotlib.pyplot as plt
 import numpy as np
+from matplotlib.figure import Figure
 
 from rbmkit.data import bars_and_stripes
-from rbmkit.explorers.widgets import EXPECTED, ipywidgets, picture
+from rbmkit.explorers.widgets import EXPECTED, explorer, ipywidgets, picture, replaced
 from rbmkit.figures.style import COLOURS, canvas
+from rbmkit.figures.training import completions
 from rbmkit.likelihood import exact_log_z, log_likelihood
 from rbmkit.model import RBM
 from rbmkit.sampling import gibbs
@@ -21,6 +23,7 @@ from rbmkit.training import METHODS, SGD, Training
 _SIDE, _HIDDEN, _UPDATES = 4, 12, 50
 _KEPT = 300  # trainings of a Replay
 BUTTONS = "train 250 updates", "start again"
+_ROWS, _ANSWERS = 28, 8  # of a digit, to a question
 
 
 class Session:
@@ -135,9 +138,36 @@ def steer():
     updates = widgets.IntSlider(1000, 0, 2000, step=250, description="updates")
     box.controls, box.frame = {"method": method, "updates": updates}, recorded  # see widgets.explorer
     box.settings, box.replay, box.buttons = {"method": method, "steps": steps, "rate": rate}, Replay(), BUTTONS
-    return box
+    return replaced(box)
 
 
 def recorded(method: str, updates: int) -> bytes:
     """The picture (PNG) after so many updates with K = 5 and the rate 0.1, from the same start each time."""
     return Session().advance(method, 5, 0.1, bursts=updates // _UPDATES)
+
+
+def complete(rbm: RBM, pictures: np.ndarray):
+    """Sliders that choose one of `pictures` (n, 784), how many of its rows are given, and how long the chains are."""
+    widgets = ipywidgets()
+    if widgets is None:
+        return None
+    controls = {
+        "picture": widgets.IntSlider(0, 0, len(pictures) - 1, description="digit"),
+        "rows": widgets.IntSlider(_ROWS // 2, 0, _ROWS, description="rows given"),
+        "steps": widgets.SelectionSlider(options=[1, 3, 10, 30, 100], value=30, description="Gibbs steps"),
+    }
+
+    def draw(picture: int, rows: int, steps: int) -> Figure:
+        return completed(rbm, pictures[picture], rows=rows, steps=steps)
+
+    return explorer(controls, draw)
+
+
+def completed(rbm: RBM, picture: np.ndarray, *, rows: int, steps: int) -> Figure:
+    """The upper rows of a picture (784,), and what eight chains make of the others from random pixels."""
+    held = np.arange(_ROWS**2) < _ROWS * rows
+    start = np.random.default_rng(0).integers(0, 2, (_ANSWERS, _ROWS**2), dtype=np.uint8)
+    start[:, held] = picture[held]
+    chains = gibbs(rbm, start, steps=steps, clamped=held, rng=1)
+    answers = np.where(held, chains.v, rbm.visible_mean(chains.h))
+    return completions(picture[None], held, answers[None])[0]

@@ -157,7 +157,7 @@ def modes_kept(
     ax[0].set(yscale="log", ylabel=r"$\ln Z-\ln Z_k$ (nats)")
     ax[1].plot(list(likelihood), list(likelihood.values()), "s-", color=COLOURS[1])
     ax[1].set(ylabel="test log-likelihood (nats)")
-    ticks = [k for k in sorted({*missing, *likelihood}) if k not in (20, 60)]
+    ticks = [k for k in sorted({*missing, *likelihood}) if k != 60]
     names = ["0"] + [f"{k}\n{singular_values[k - 1]:.{1 if k < 200 else 0}f}" for k in ticks[1:]]
     above = (singular_values > 4).sum()
     for panel in ax:
