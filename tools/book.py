@@ -44,6 +44,7 @@ GRID = {
     "04_fokker_planck_bosons": [{"s": 25, "time": 7}],
     "05_symmetry_breaking": [{"second": 12, "angle": 19}, {"epoch": 8, "mode": 3, "ceiling": 6}],
 }
+USUAL = (12, 8)  # values of the first two controls of an explorer that is not in the table
 COLOURS = 64  # of a frame; its file is a third of the original then
 DISPLAYED = re.compile(r"[ \t]*\$\$((?:(?!\$\$).)*?\\tag\*?\{([^}]*)\}(?:(?!\$\$).)*?)\$\$", re.DOTALL)
 NOT_PROSE = r"```.*?```|\$\$.*?\$\$|\$[^$]*\$|`[^`]*`|\]\([^)]*\)|\\begin\{equation\*\}.*?\\end\{equation\*\}"
@@ -231,7 +232,8 @@ def draw_frames(name: str) -> None:
         return
     shutil.rmtree(folder, ignore_errors=True)
     for k, box in enumerate(series.explorers(name)):
-        draw_explorer(box, GRID[name][k], folder / str(k))
+        table = GRID.get(name, [])
+        draw_explorer(box, table[k] if k < len(table) else dict(zip(box.controls, USUAL)), folder / str(k))
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "digest").write_text(digest)
 

@@ -50,9 +50,10 @@ PAGE = """<!DOCTYPE html><html lang="en"><head><meta charset="utf-8"><title>{tit
 
 
 # ---------------------------------------------------------------- in the processes that draw
-def deaf() -> None:
-    """Ctrl+C is for the server alone."""
+def obedient() -> None:
+    """Ctrl+C is for the server alone, which then asks the processes to end; they do so in order."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit())
 
 
 @functools.cache
@@ -307,7 +308,7 @@ def serve(ip: str, port: int, readers: int, *, browser: bool) -> int:
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl+C
     os.environ.update(dict.fromkeys(THREADS, "1"), MPLBACKEND="agg")  # of the processes that draw
     workers = min(os.cpu_count() or 2, MOST)
-    pool = ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), deaf)
+    pool = ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), obedient)
     with contextlib.suppress(KeyboardInterrupt), running(ip, port, Hall(pool, Pictures(pool), Readers(readers))):
         print(f"Explorers at {address} (if no browser opens, copy the address; Ctrl+C stops)", flush=True)
         if browser:

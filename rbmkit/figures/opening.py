@@ -44,7 +44,7 @@ def opening(moments: Sequence[Moment], *, ceiling: float = 4.5) -> tuple[Figure,
         pictures.imshow(mosaic(moment.images), cmap="gray_r", vmin=0, vmax=1, interpolation="nearest")
         pictures.set_axis_off()
     ax[0, 0].set_ylabel("$-\\ln\\,p(u_1)$  (kT)")
-    ax[0, 0].legend(fontsize=9, loc="upper center", handlelength=1.2)
+    ax[0, 0].legend(fontsize=9, loc="center right", handlelength=1.2)
     return fig, ax
 
 
