@@ -82,9 +82,9 @@ class Tempered:
 def independent(rbm: RBM, states: np.ndarray | None = None) -> RBM:
     """Independent units of the size of `rbm` with the means that v and, by `rbm`, h have over `states`: W = 0.
 
-    On the line from here to `rbm` the means of both layers stay near where they are: only correlations grow. With b = 0
-    instead, as in `ais`, a strong leading mode along the mean state acts as a field that grows faster than the others:
-    first all pixels go off, then they come back in a jump that no replica passes.
+    Both layers start where they should be, and on the line from here to `rbm` it is mainly correlations that grow. With
+    b = 0, as in `ais`, a strong leading mode along the mean state can act as a field that grows before the others: then
+    all pixels go off, and come back in a jump that no replica passes (benchmarks/README.md has such a model).
 
     Parameters
     ----------
@@ -120,6 +120,14 @@ class Tempering:
     ------
     ValueError, TypeError
         Path too short or of different shapes, W of the first not zero, rungs not increasing, fewer than two ladders.
+
+    Examples
+    --------
+    >>> rbm = RBM(np.full((12, 8), 1.4), np.full(12, -5.5), np.full(8, -8.4))  # all on, or all off
+    >>> run = Tempering([independent(rbm), rbm], ladders=20, start=np.ones(12), rng=1).adapt(200)
+    >>> samples = run.run(400).samples
+    >>> samples.shape
+    (40, 20, 12)
     """
 
     def __init__(
