@@ -3,7 +3,18 @@
 Flat, one module per idea: a reader who knows a notebook knows its module.
 """
 
-from rbmkit.data import bars_and_stripes, curie_weiss, curie_weiss_log_z, mnist, planted, study, trained, trajectory
+from rbmkit.data import (
+    bars_and_stripes,
+    curie_weiss,
+    curie_weiss_log_z,
+    mnist,
+    planted,
+    read_idx,
+    regimes,
+    study,
+    trained,
+    trajectory,
+)
 from rbmkit.equilibrium import Certificate, equilibrium
 from rbmkit.interop import from_rbms_hdf5, from_sklearn, to_rbms_hdf5, to_sklearn
 from rbmkit.likelihood import (
@@ -48,6 +59,8 @@ __all__ = [
     "from_sklearn",
     "mnist",
     "planted",
+    "read_idx",
+    "regimes",
     "study",
     "to_rbms_hdf5",
     "to_sklearn",

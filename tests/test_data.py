@@ -118,6 +118,35 @@ def test_the_strong_model_is_far_beyond_the_transition():
     assert np.linalg.norm(data.strong().W, 2) == pytest.approx(35.45, abs=0.01)
 
 
+# ---------------------------------------------------------------- two regimes
+def test_regimes_hold_their_pieces():
+    found = data.regimes()
+    assert found.epochs("mild")[0] == 0.2
+    piece = found["mild_0.2"]
+    assert piece["counts"].shape == (15, len(piece["edges"]) - 1)
+    assert (piece["counts"].sum(axis=1) == piece["counts"].sum() / 15).all()  # groups of equal size
+    with pytest.raises(KeyError, match="no piece 'mild_7'"):
+        found["mild_7"]
+
+
+def test_memory_of_the_start_is_none_for_one_law_and_all_for_three_places():
+    spec = importlib.util.spec_from_file_location("make_regimes", ROOT / "data" / "make_regimes.py")
+    script = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(script)
+    x = np.random.default_rng(1).normal(size=(300, 200))
+    share, error = script.memory(x)
+    assert abs(share.mean()) < 4 * share.std() / np.sqrt(200)  # unbiased
+    assert error.mean() == pytest.approx(share.std(), rel=0.5)
+    apart = x + np.repeat([-1, 0, 1], 100)[:, None]
+    share, error = script.memory(apart)
+    assert share.mean() == pytest.approx(0.4, abs=0.02)  # variance 2/3 between, 1 within
+    assert (script.memory(1e-6 * x + np.repeat([-1, 0, 1], 100)[:, None])[0] > 0.999).all()
+    rows = script.Average(3)
+    v, h = np.eye(6, 4), np.arange(12.0).reshape(6, 2)
+    rows.add(v, h)
+    np.testing.assert_allclose(rows.value[0], v[:2].T @ h[:2] / 2)
+
+
 # ---------------------------------------------------------------- make_mnist.py
 @pytest.fixture
 def small_files(make_mnist, tmp_path, monkeypatch):
@@ -214,6 +243,38 @@ def test_download_without_pooch_says_what_to_install(make_mnist, tmp_path, monke
     monkeypatch.setitem(sys.modules, "pooch", None)
     with pytest.raises(SystemExit, match="needs pooch: pip install pooch"):
         make_mnist.main([str(tmp_path), "--download"])
+
+
+# ---------------------------------------------------------------- grey levels
+def test_grey_levels_of_a_users_files(small_files, tmp_path):
+    """Gzipped or not; the shipped bits are one threshold of them."""
+    grey = data.read_idx(small_files / "train-images-idx3-ubyte.gz")
+    np.testing.assert_array_equal(grey, np.load(tmp_path / "train.npy"))
+    plain = tmp_path / "plain"
+    plain.write_bytes(gzip.decompress((small_files / "train-images-idx3-ubyte.gz").read_bytes()))
+    np.testing.assert_array_equal(data.read_idx(plain), grey)
+    labels = data.read_idx(small_files / "t10k-labels-idx1-ubyte.gz")
+    np.testing.assert_array_equal(labels, np.load(tmp_path / "test_labels.npy"))
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (lambda content: content[:-1], "truncated or damaged"),
+        (lambda content: content + b"x", "truncated or damaged"),
+        (lambda content: content[:3], "not an IDX file"),
+        (lambda content: b"", "not an IDX file"),
+        (lambda content: b"\0\0\x0d" + content[3:], "not an IDX file of bytes"),
+        (lambda content: gzip.compress(content)[:-20], "truncated or corrupt"),
+    ],
+)
+def test_damaged_idx_files(small_files, tmp_path, damage, message):
+    content = gzip.decompress((small_files / "train-images-idx3-ubyte.gz").read_bytes())
+    (tmp_path / "file").write_bytes(damage(content))
+    with pytest.raises(ValueError, match=message):
+        data.read_idx(tmp_path / "file")
+    with pytest.raises(FileNotFoundError, match="no such file"):
+        data.read_idx(tmp_path / "none")
 
 
 # ---------------------------------------------------------------- patterns

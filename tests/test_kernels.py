@@ -358,7 +358,7 @@ def test_annealing_moves_as_its_twin(N, M):
     v, _ = kernel_anneal(rbm, a0, start, (0.2, new), seed=8, step0=3)
     h_u, v_u = draws(8, 3, 0, 40, M), draws(8, 3, 1, 40, N)
     p = rbm.hidden_mean(start, new)
-    clear = np.all(np.abs(h_u - np.minimum(p, 1 - p)) > 1e-5, axis=1)  # chains whose hidden draw does not hang on rounding
+    clear = np.all(np.abs(h_u - np.minimum(p, 1 - p)) > 1e-5, axis=1)  # hidden draws clear of rounding
     assert clear.mean() > 0.8
     h = drawn(h_u, p).astype(float)
     assert_same_draws(v[clear], v_u[clear], expit((1 - new) * a0 + new * (rbm.a + h @ rbm.W.T))[clear])
@@ -466,7 +466,10 @@ def test_sgd_step_is_the_textbook_one():
     got, memory = x.astype(np.float32), np.zeros(50, np.float32)
     for _ in range(20):
         gradient = rng.normal(size=50).astype(np.float32)
-        kernels.sgd_step(got, gradient, memory, np.float32(0.1), np.float32(0.9), np.float32(0.03))
+        old = got, memory
+        got, memory = np.empty(50, np.float32), np.empty(50, np.float32)
+        numbers = np.float32(0.1), np.float32(0.9), np.float32(0.03)
+        kernels.sgd_step(old[0], gradient, old[1], *numbers, got, memory)
         velocity = 0.9 * velocity + gradient - 0.03 * x
         x = x + 0.1 * velocity
     np.testing.assert_allclose(got, x, rtol=0, atol=1e-5)
@@ -481,7 +484,9 @@ def test_adam_step_is_the_textbook_one():
         gradient = rng.normal(size=50).astype(np.float32)
         root = np.sqrt(1 - b2**t)
         numbers = (rate * root / (1 - b1**t), b1, b2, eps * root, decay)
-        kernels.adam_step(got, gradient, *memory, *(np.float32(z) for z in numbers))
+        old, new = (got, *memory), [np.empty(50, np.float32) for _ in range(3)]
+        kernels.adam_step(old[0], gradient, *old[1:], *(np.float32(z) for z in numbers), *new)
+        got, *memory = new
         g = gradient - decay * x
         m, s = b1 * m + (1 - b1) * g, b2 * s + (1 - b2) * g * g
         x = x + rate * (m / (1 - b1**t)) / (np.sqrt(s / (1 - b2**t)) + eps)

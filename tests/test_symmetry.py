@@ -17,9 +17,11 @@ from rbmkit.reciprocal import log_density, modes
 from rbmkit.symmetry import (
     Landau,
     aguilera_perez,
+    barrier,
     cavity_means,
     critical_coupling,
     divergence,
+    free_energy_of_counts,
     haar,
     landau,
     landau_curve,
@@ -490,7 +492,10 @@ def test_figures_show_what_they_are_given():
     assert (ax[0, 1].get_yscale(), ax[0, 0].get_xlabel()) == ("log", "epoch")
     images = rng.integers(0, 2, (10, 784))
     _, ax = figures.mosaics({"one": images, "two": images})
-    np.testing.assert_array_equal(ax[0, 1].images[0].get_array()[31:59, 1:29], images[5].reshape(28, 28))
+    tile = ax[0, 1].images[0].get_array()[31:59, 1:29]
+    assert ((tile < 1).any(axis=2) == images[5].reshape(28, 28)).all()
+    _, ax = figures.mosaics({"one": images, "two": 1 - images})
+    assert len(np.unique(ax[0, 1].images[0].get_array()[1:29, 1:29].reshape(-1, 3), axis=0)) == 2  # blue and orange
     _, ax = figures.overlaps({"a": np.eye(3)})
     np.testing.assert_array_equal(ax[0, 0].images[0].get_array(), np.eye(3))
 
@@ -510,10 +515,16 @@ def test_order_parameters_have_ribbons_of_the_states_and_bars_of_the_replicas():
 def test_landau_and_effect_panels():
     z = np.linspace(-3, 3, 61)
     f = (z**2 - 1) ** 2
-    _, ax = figures.landau_panels([("epoch 1", z, {"quartic": 5 + f}, 0.3, z, z / 2)], ceiling=2.0)
-    line = next(line for line in ax[0, 0].lines if line.get_label() == "quartic")
+    _, ax = figures.double_wells([("epoch 1", z, (f, 0.1 * f), np.array([f, f, f]), z, 5 + f)], ceiling=2.0)
+    line = next(line for line in ax[0, 0].lines if line.get_label() == "Landau's $f_1$")
     keep = np.isfinite(line.get_ydata())
     np.testing.assert_allclose(line.get_ydata()[keep], f[f < 2])
+    np.testing.assert_allclose(ax[0, 0].containers[0][0].get_ydata(), f[f < 2])
+    _, ax = figures.regimes([("y", {"yscale": "log"}, {"mild": (z, 1 + f, 0.1 * f)})])
+    np.testing.assert_allclose(ax[0, 0].containers[0][0].get_ydata(), 1 + f)
+    _, ax = figures.two_order_parameters([("t", z, {"digits": (f, f), "mu": (z,)})])
+    np.testing.assert_allclose(ax[0, 1].lines[2].get_ydata(), z)
+    assert (ax[0, 0].get_xscale(), ax[0, 1].get_xscale()) == ("linear", "log")
     rank, y = np.array([1, 10, 100]), np.array([3.0, 2.0, 1.0])
     _, ax = figures.effects(rank, {"size": ("pixels", y, 0.1 * y, (1.5, 0.2))})
     np.testing.assert_array_equal(ax[0, 0].containers[0][0].get_ydata(), y)
@@ -525,3 +536,23 @@ def test_landau_and_effect_panels():
     np.testing.assert_array_equal(ax.lines[0].get_xydata(), [[1.0, 0.5], [2.0, 0.7]])
     _, ax = figures.weight_histograms({"a": (np.random.default_rng(0).normal(size=(50, 40)), np.zeros((50, 40)))})
     assert ax[0, 0].get_yscale() == "log"
+
+
+def test_free_energy_of_counts_is_that_of_the_law_with_the_error_of_a_poisson_count():
+    rng, p = np.random.default_rng(1), np.array([0.5, 0.3, 0.15, 0.05, 0.0])
+    counts = rng.multinomial(4000, p, size=20)
+    free, error = free_energy_of_counts(counts)
+    exact = -np.log(p[:4] / p[0])
+    assert (np.abs(free[:4] - exact) < 4 * np.hypot(error[:4], error[0])).all()
+    assert np.isinf(free[4])
+    np.testing.assert_allclose(error[:4], 1 / np.sqrt(80_000 * p[:4]), rtol=0.5)
+    with pytest.raises(ValueError, match="at least two groups"):
+        free_energy_of_counts(counts[:1])
+
+
+def test_barrier_of_one_and_of_two_wells():
+    u = np.linspace(-3, 3, 601)
+    left, right, height = barrier(u, (u**2 - 1) ** 2 + 0.1 * u)
+    assert (left, right) == pytest.approx((-1, 1), abs=0.05)
+    assert height == pytest.approx(1 - 0.1, abs=0.01)
+    assert barrier(u, (u + 1) ** 2)[2] == 0

@@ -35,7 +35,7 @@ def wells(panels: Mapping[str, tuple[Spectrum, np.ndarray]], *, top: float) -> t
 
     Each panel has a spectrum of one coordinate and the values of the comparison potential, times beta, on its grid.
     """
-    fig, ax = canvas(2, len(panels), size=(5.4, 2.9), sharex="col", squeeze=False)
+    fig, ax = canvas(2, len(panels), size=(7.2 / len(panels), 2.7), sharex="col", squeeze=False)
     for (upper, lower), (title, (spectrum, other)) in zip(ax.T, panels.items()):
         potential = spectrum.potential
         z, U = potential.axes[0], potential.beta * potential.U
@@ -60,7 +60,7 @@ def relaxing(
     walkers: np.ndarray,
 ) -> tuple[Figure, Axes]:
     """P(z, t), one panel per time: lines (times, points), and walkers (times, n) as a histogram with error bars."""
-    fig, ax = canvas(1, len(times), size=(3.2, 3.0), sharey=True, squeeze=False)
+    fig, ax = canvas(1, len(times), size=(7.2 / len(times), 2.8), sharey=True, squeeze=False)
     for k, (panel, t) in enumerate(zip(ax.flat, times)):
         relaxing_panel(panel, z, {name: density[k] for name, density in lines.items()}, edges, walkers[k])
         panel.set(title=f"t = {t:g}", xlabel="$u$")
@@ -96,7 +96,7 @@ def boson_spectra(
 
     The last bin holds all frequencies above `top` and is marked.
     """
-    fig, ax = canvas(1, len(panels), size=(4.6, 3.1), squeeze=False)
+    fig, ax = canvas(1, len(panels), size=(min(4.6, 7.2 / len(panels)), 3.1), squeeze=False)
     for panel, (title, kinds) in zip(ax.flat, panels.items()):
         stiff = sum((omega > top).sum() for omega in kinds.values())
         kinds = {name: np.minimum(omega, top) for name, omega in kinds.items()}
@@ -122,7 +122,7 @@ def predicted_and_measured(
 
     Predictions below `least` are drawn there, and the axis says so.
     """
-    fig, ax = canvas(1, len(panels), size=(3.6, 3.4), sharey=True, squeeze=False)
+    fig, ax = canvas(1, len(panels), size=(min(3.6, 7.2 / len(panels)), 3.2), sharey=True, squeeze=False)
     equal = np.geomspace(least, 1, 200)
     for panel, (title, series) in zip(ax.flat, panels.items()):
         for k, (name, (x, y, error)) in enumerate(series.items()):
@@ -154,7 +154,7 @@ def measured_on_lines(
 # ---------------------------------------------------------------- lines with a log axis of epochs
 def along_training(panels: Sequence[tuple[str, float, Mapping[str, tuple]]]) -> tuple[Figure, Axes]:
     """Panels (ylabel, critical value, label to (epochs, values) or (epochs, values, errors)) against the epoch."""
-    fig, ax = canvas(1, len(panels), size=(4.8, 3.4), squeeze=False)
+    fig, ax = canvas(1, len(panels), size=(7.2 / len(panels), 3.4), squeeze=False)
     for panel, (ylabel, critical, series) in zip(ax.flat, panels):
         for k, (name, (x, y, *error)) in enumerate(series.items()):
             style = {"linestyle": _DASHES[k % 4], "marker": MARKERS[k], "color": COLOURS[k], "capsize": 2}
@@ -164,7 +164,7 @@ def along_training(panels: Sequence[tuple[str, float, Mapping[str, tuple]]]) -> 
         panel.set_xscale("symlog", linthresh=0.05)
         panel.set_xlim(-0.003, 75)
         panel.set_xticks([0, 0.1, 1, 10], ["0", "0.1", "1", "10"])
-        panel.legend(fontsize=9)
+        panel.legend(fontsize=9, loc="upper center", bbox_to_anchor=(0.5, -0.2))
     return fig, ax
 
 
@@ -173,7 +173,7 @@ def gap_closing(
     s: np.ndarray, series: Mapping[str, tuple[np.ndarray, np.ndarray]], critical: float
 ) -> tuple[Figure, Axes]:
     """Relaxation rates against lambda on a linear and a logarithmic axis; `series` maps a label to (lambda, rate)."""
-    fig, ax = canvas(1, 2, size=(5.0, 3.8))
+    fig, ax = canvas(1, 2, size=(3.6, 3.4))
     for panel in ax:
         panel.plot(s, critical - s, "--", color="0.5", marker="", label=r"$2D\omega$ with the levels of Eq. (P49)")
         for k, (name, (x, y)) in enumerate(series.items()):

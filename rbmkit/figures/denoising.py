@@ -83,7 +83,8 @@ def costs(curves: Mapping[str, tuple], bands: Sequence[tuple[float, float]], yla
     fig, ax = canvas(1, len(bands), size=(_WIDTH / len(bands), 3.0), squeeze=False)
     for k, (panel, (middle, error)) in enumerate(zip(ax.flat, bands)):
         for i, (label, (cost, *series)) in enumerate(curves.items()):
-            style = {"color": COLOURS[i], "marker": MARKERS[i], "capsize": 2, "linestyle": ("-", "--", "", "", "")[i % 5]}
+            line = ("-", "--", "", "", "")[i % 5]
+            style = {"color": COLOURS[i], "marker": MARKERS[i], "capsize": 2, "linestyle": line}
             panel.errorbar(cost, series[k][0], yerr=series[k][1], label=label, **style)
         panel.axhspan(middle - error, middle + error, color="0.6", alpha=0.5, linewidth=0, label="equilibrium")
         panel.set(xscale="log", xlabel="Gibbs steps or sweeps per state", ylabel=ylabels[k])

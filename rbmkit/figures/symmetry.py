@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 
 from rbmkit.figures.style import COLOURS, MARKERS, canvas
@@ -23,7 +24,7 @@ def _epochs(ax: Axes, last: float) -> None:
 # ---------------------------------------------------------------- rotations of the weights
 def weight_histograms(panels: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> tuple[Figure, Axes]:
     """Densities of the weights before and after rotations, on a logarithmic axis; after Fig. 4."""
-    fig, ax = canvas(1, len(panels), size=(2.9, 2.8), squeeze=False)
+    fig, ax = canvas(1, len(panels), size=(7.2 / len(panels), 2.6), squeeze=False)
     for panel, (title, (before, after)) in zip(ax.flat, panels.items()):
         edge = np.quantile(np.abs(before), 0.9999)
         for k, (name, W) in enumerate((("before", before), ("after", after))):
@@ -44,7 +45,7 @@ def divergences(
     `series` maps a title to (sizes, values of the replicas of each size): mean, and standard deviation as a bar. `null`
     maps a title to values that untrained models give: a band from the smallest to the largest, and their mean.
     """
-    fig, ax = canvas(size=(7.4, 3.8))
+    fig, ax = canvas(size=(7.2, 3.8))
     for k, (title, (sizes, values)) in enumerate(series.items()):
         mean, error = [np.mean(row) for row in values], [np.std(row) for row in values]
         style = {"color": COLOURS[k], "fmt": MARKERS[k], "capsize": 4, "markersize": 7}
@@ -63,7 +64,7 @@ def divergences(
 
 def history(epochs: np.ndarray, panels: Mapping[str, tuple[Mapping[str, tuple], str]]) -> tuple[Figure, Axes]:
     """Curves against the epoch; each panel: (values,) or (values, errors) by label, and the vertical scale."""
-    fig, ax = canvas(1, len(panels), size=(4.6, 3.3), squeeze=False)
+    fig, ax = canvas(1, len(panels), size=(7.2 / len(panels), 3.3), squeeze=False)
     for panel, (title, (series, scale)) in zip(ax.flat, panels.items()):
         for k, (label, (y, *error)) in enumerate(series.items()):
             style = {"color": COLOURS[k % 7], "marker": MARKERS[k % 8], "capsize": 2, "elinewidth": 1}
@@ -95,7 +96,7 @@ def growth(updates: np.ndarray, measured: np.ndarray, predicted: np.ndarray, cri
 
 def overlaps(panels: Mapping[str, np.ndarray]) -> tuple[Figure, Axes]:
     """Matrices |U_i . P_j| of modes with principal components, black for 1."""
-    fig, ax = canvas(1, len(panels), size=(2.5, 2.6), squeeze=False)
+    fig, ax = canvas(1, len(panels), size=(7.2 / len(panels), 2.3), squeeze=False)
     for panel, (title, matrix) in zip(ax.flat, panels.items()):
         edges = 0.5, matrix.shape[1] + 0.5, matrix.shape[0] + 0.5, 0.5
         image = panel.imshow(matrix, cmap="Greys", vmin=0, vmax=1, extent=edges)
@@ -107,13 +108,17 @@ def overlaps(panels: Mapping[str, np.ndarray]) -> tuple[Figure, Axes]:
 
 
 def mosaics(panels: Mapping[str, np.ndarray], *, columns: int = 5) -> tuple[Figure, Axes]:
-    """Sets of digits side by side, (n, 784) each; after Fig. 6."""
-    fig, ax = canvas(1, len(panels), size=(2.6, 2.9), squeeze=False)
+    """Sets of images (n, 784) side by side, the first as it is; in the others what is added to it is orange, what is
+    taken away blue; after Fig. 6."""
+    fig, ax = canvas(1, len(panels), size=(7.2 / len(panels), 1.9), squeeze=False)
+    first = np.asarray(next(iter(panels.values())), int)
+    shades = np.array([to_rgb(colour) for colour in ("white", COLOURS[0], COLOURS[1], "0.45")])
     for panel, (title, images) in zip(ax.flat, panels.items()):
         rows = len(images) // columns
-        tiles = np.pad(np.reshape(images, (rows, columns, 28, 28)), ((0, 0), (0, 0), (1, 1), (1, 1)))
-        panel.imshow(tiles.transpose(0, 2, 1, 3).reshape(rows * 30, -1), cmap="gray_r", vmin=0, vmax=1)
-        panel.set_title(title, fontsize=11)
+        code = first + 2 * np.asarray(images, int)  # 0 paper, 1 taken away, 2 added, 3 ink in both
+        tiles = np.pad(code.reshape(rows, columns, 28, 28), ((0, 0), (0, 0), (1, 1), (1, 1)))
+        panel.imshow(shades[tiles.transpose(0, 2, 1, 3).reshape(rows * 30, -1)], interpolation="nearest")
+        panel.set_title(title, fontsize=10)
         panel.set(xticks=[], yticks=[])
         panel.grid(False)
     return fig, ax
@@ -127,7 +132,7 @@ def effects(
     Each panel: axis label, values and standard errors at `rank`, and (value, error) of drawing the pixels again: a
     band.
     """
-    fig, ax = canvas(1, len(curves), size=(3.4, 3.0), squeeze=False)
+    fig, ax = canvas(1, len(curves), size=(7.2 / len(curves), 2.8), squeeze=False)
     for k, (panel, (title, (label, y, error, (again, again_error)))) in enumerate(zip(ax.flat, curves.items())):
         panel.errorbar(rank, y, yerr=error, color=COLOURS[k], marker=MARKERS[k], capsize=2)
         panel.axhspan(again - again_error, again + again_error, color="0.6", alpha=0.6, linewidth=0)
@@ -149,31 +154,79 @@ def landau_curves(ax: Axes, z: np.ndarray, curves: Mapping[str, np.ndarray], *, 
 
 
 def rug(ax: Axes, data: np.ndarray, samples: np.ndarray, ceiling: float) -> None:
-    """Histograms of data (filled) and samples (outline) along the lower edge, half of the height of the axes."""
+    """Histograms of data (filled) and of short chains (outline) along the lower edge, half the height of the axes."""
     low, high = min(data.min(), samples.min()), max(data.max(), samples.max())
     bins = np.linspace(low, high, 31)
     for values, style in (
         (data, {"histtype": "stepfilled", "color": COLOURS[5], "alpha": 0.6, "label": "test digits"}),
-        (samples, {"histtype": "step", "color": "black", "label": "samples"}),
+        (samples, {"histtype": "step", "color": "black", "label": "20 steps from digits"}),
     ):
         counts, _ = np.histogram(values, bins)
         scale = 0.5 * ceiling / counts.max()
         ax.hist(values, bins, weights=np.full(len(values), scale), **style)
 
 
-def landau_panels(panels: Sequence[tuple], *, columns: int = 3, ceiling: float = 40.0) -> tuple[Figure, Axes]:
-    """f_1(u) at several epochs, with data and samples; each panel: title, z, curves, mu, data, samples."""
+def double_wells(panels: Sequence[tuple], *, ceiling: float = 8.0) -> tuple[Figure, Axes]:
+    """-ln p(u_1) measured in equilibrium, above; Landau's f_1 on its own scale, below.
+
+    Each panel: title; u (n,), -ln p with errors (n,), and that of the three starts alone (3, n); z and f_1(z). All in
+    kT above their minimum, cut at `ceiling` in the upper row.
+    """
+    fig, ax = canvas(2, len(panels), size=(7.2 / len(panels), 2.4), sharex=True, sharey="row", squeeze=False)
+    for k, (title, u, (free, error), starts, z, f_1) in enumerate(panels):
+        for panel, top in zip(ax[:, k], (ceiling, None)):
+            shown = free < ceiling
+            for row, marker, colour, label in zip(starts, MARKERS, COLOURS, ("from ones", "from zeros", "random")):
+                style = {"markerfacecolor": "none", "color": colour, "markersize": 4, "linestyle": "none"}
+                seen = np.flatnonzero(row < ceiling)[::4]
+                panel.plot(u[seen], row[seen], marker, label=label, **style)
+            panel.errorbar(u[shown], free[shown], error[shown], color="black", marker="", linewidth=1.2, label="all")
+            depth = f_1 - np.nanmin(f_1)
+            keep = np.isfinite(depth) & (depth < (top or 1.05 * np.nanmax(depth[np.abs(z) < 6])))
+            panel.plot(z, np.where(keep, depth, np.nan), "--", color=COLOURS[1], marker="", label="Landau's $f_1$")
+            panel.set(xlim=(-12.5, 12.5))
+        ax[0, k].set(title=title, ylim=(-0.3, ceiling))
+        ax[1, k].set(xlabel="$u_1$", ylim=(-4, 110))
+    ax[0, 0].set_ylabel("$-\\ln p(u_1)$, kT")
+    ax[1, 0].set_ylabel("the same, whole $f_1$")
+    fig.legend(*ax[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=5, fontsize=9)
+    return fig, ax
+
+
+# ---------------------------------------------------------------- two regimes
+def regimes(panels: Sequence[tuple[str, dict, Mapping[str, tuple]]], *, columns: int = 2) -> tuple[Figure, Axes]:
+    """Measured quantities in several regimes; each panel: y label, axes properties, label to (x, y, error)."""
     rows = -(-len(panels) // columns)
-    fig, ax = canvas(rows, columns, size=(3.8, 3.0), squeeze=False)
-    for panel, (title, z, curves, mu, data, samples) in zip(ax.flat, panels):
-        rug(panel, data, samples, ceiling)
-        landau_curves(panel, z, curves, ceiling=ceiling)
-        panel.axvline(0, color="magenta", linestyle="--", linewidth=1)
-        panel.plot(mu, 0, "v", color=COLOURS[4], markersize=9, markeredgecolor="black", label=r"$\mu_1$", zorder=9)
-        panel.set(title=title, xlabel="$u_1$", xlim=(z[0], z[-1]))
-    for panel in ax[:, 0]:
-        panel.set_ylabel("$f_1(u)$ above its minimum")
-    fig.legend(*ax[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=4, fontsize=10)
+    fig, ax = canvas(rows, columns, size=(7.2 / columns, 2.9), squeeze=False)
+    for panel, (ylabel, properties, series) in zip(ax.flat, panels):
+        for k, (name, (x, y, error)) in enumerate(series.items()):
+            style = {"color": COLOURS[k % 7], "marker": MARKERS[k % 8], "linestyle": ("-", "--", "-.", ":")[k % 4]}
+            panel.errorbar(x, y, yerr=error, label=name, capsize=2, linewidth=1.2, **style)
+        panel.set(ylabel=ylabel, **properties)
+        panel.legend(fontsize=9, loc="upper center", bbox_to_anchor=(0.5, -0.22), ncols=2)
+    return fig, ax
+
+
+def two_order_parameters(panels: Sequence[tuple[str, np.ndarray, Mapping[str, tuple]]]) -> tuple[Figure, Axes]:
+    """z_1 against the epoch on linear and on logarithmic axes, one row per definition of the mode.
+
+    Each panel: title, epochs (T,), and label to (mean, standard deviation of the states) or (mean,).
+    """
+    fig, ax = canvas(len(panels), 2, size=(3.6, 2.4), squeeze=False, sharey="row")
+    looks = list(dict.fromkeys(name for _, _, series in panels for name in series))
+    for row, (title, epochs, series) in zip(ax, panels):
+        for panel in row:
+            panel.axhline(0, color="magenta", linestyle="--", linewidth=1)
+            for name, (mean, *std) in series.items():
+                k = looks.index(name)
+                if std:
+                    panel.fill_between(epochs, mean - std[0], mean + std[0], color=COLOURS[k], alpha=0.2, linewidth=0)
+                panel.plot(epochs, mean, color=COLOURS[k], marker=MARKERS[k], label=name)
+            panel.set(title=title, xlabel="epoch")
+        row[1].set_xscale("log")
+        row[0].set_ylabel("$u_1$")
+    found = {label: line for row in ax for line, label in zip(*row[0].get_legend_handles_labels())}
+    fig.legend(found.values(), found.keys(), loc="outside lower center", ncols=3, fontsize=9)
     return fig, ax
 
 
@@ -183,9 +236,9 @@ def order_parameters(rows: Sequence[tuple[str, np.ndarray, tuple]]) -> tuple[Fig
     Each row: title, epochs (T,), and a pair of dicts for u and w, with "mu", "data" and "samples". Each of these is
     (mean over replicas, its standard error, standard deviation of the states): error bars and ribbons.
     """
-    fig, ax = canvas(len(rows), 2, size=(4.8, 2.7), sharex=True, squeeze=False)
+    fig, ax = canvas(len(rows), 2, size=(3.6, 2.3), sharex=True, sharey="col", squeeze=False)
     looks = {"mu": (COLOURS[4], "o", "constraint minimum"), "data": (COLOURS[2], "s", "test digits")}
-    looks["samples"] = (COLOURS[3], "^", "samples")
+    looks["samples"] = (COLOURS[3], "^", "chains of the training")
     last = max(epochs[-1] for _, epochs, _ in rows)
     for row, (title, epochs, variables) in zip(ax, rows):
         for panel, name, series in zip(row, ("$z_1$", "$z_{M+1}$"), variables):
@@ -207,15 +260,16 @@ def order_parameters(rows: Sequence[tuple[str, np.ndarray, tuple]]) -> tuple[Fig
 def collapse(
     points: Mapping[str, np.ndarray], s: np.ndarray, predicted: np.ndarray, critical: float
 ) -> tuple[Figure, Axes]:
-    """Widths of u against lambda, (n, 2) per title, with the curve that is predicted below the critical coupling."""
+    """Widths of u against lambda over its critical value, (n, 2) per title, with the curve predicted below it."""
     fig, ax = canvas(size=(6.2, 3.6))
     for k, (title, xy) in enumerate(points.items()):
         ax.plot(*xy.T, color=COLOURS[k], marker=MARKERS[k], linestyle="none", markersize=6, label=title)
     ax.plot(s, predicted, "-", color="black", marker="", label="Eq. (5.10)")
     ax.axvline(critical, color="0.4", linestyle="-.", linewidth=1)
-    ax.text(critical, 0.98, rf" $\lambda_c={critical:.2f}$", transform=ax.get_xaxis_transform(), va="top", fontsize=10)
-    ax.set(xlabel=r"$\lambda_1$", ylabel="width of $u_1$ in the samples", yscale="log", ylim=(0.4, 8))
-    ax.set_yticks([0.5, 1, 2, 4], ["0.5", "1", "2", "4"])
+    ax.text(critical, 0.98, r" $\lambda_1=\lambda_c$", transform=ax.get_xaxis_transform(), va="top", fontsize=10)
+    ylabel = "width of $u_1$ over that of free units"
+    ax.set(xlabel=r"$\lambda_1/\lambda_c$", ylabel=ylabel, yscale="log", ylim=(0.8, 16))
+    ax.set_yticks([1, 2, 4, 8], ["1", "2", "4", "8"])
     ax.minorticks_off()
     ax.legend(fontsize=9, loc="upper left")
     return fig, ax
