@@ -12,7 +12,8 @@ The pieces:
 * ``mild_<epoch>``, ``again_<epoch>`` (the mild protocol once more, with its persistent chains), ``pcd_<epoch>`` and
   ``cd_<epoch>``: block Gibbs chains of one model from three starts (`sample`);
 * ``start_<protocol>_<M>_<replica>``: the first updates of a training, one by one, until its first mode has broken;
-* ``sigma_<sigma>_<replica>``: two epochs of training from couplings of that size;
+* ``sigma_<sigma>_<replica>``, ``balanced_<sigma>_<replica>``: two epochs of training from couplings of that size, with
+  fields of the pixel means, or with fields that balance the couplings as well;
 * ``exchanged_<epoch>``: the strong PCD model by replica exchange (`exchanged`);
 * ``wells_<epoch>`` (`two_wells`) and `rotations`.
 """
@@ -51,17 +52,17 @@ HERE = Path(__file__).resolve().parent
 MODELS = {  # epochs of the models
     "mild": (0.2, 0.35, 0.5, 1, 60),
     "again": (1,),
-    "pcd": (1, 5, 10, 20, 40, 100),
+    "pcd": (1, 5, 20, 40, 100),
     "cd": (5, 20, 60, 265),
 }
-LONG = {("mild", 60), ("pcd", 10), ("pcd", 40)}  # longer chains
+LONG = {("mild", 60), ("pcd", 40)}  # longer chains
 STEPS, LONG_STEPS = 3_000, 8_000
 STARTS = ("ones", "zeros", "random")
 CHAINS, GROUP = 100, 20  # of each start, and in each group of the jackknife
 LEADING, CHECKS = 8, (0, 1, 3, 10, 30, 100, 300, 1000, 3000, 8000)
 BINS, MAPS, IMAGES = 80, 40, 10_000
 SIZES = {500: 5, 784: 3, 1200: 3}  # replicas
-SIGMAS = (0.01, 0.1, 0.16, 0.2, 0.3)
+SIGMAS = {"sigma": (0.01, 0.1, 0.16, 0.3), "balanced": (0.16,)}
 STRONG = ("pcd-500-0", "pcd-500-1", "pcd-784-0", "pcd-1200-0", "cd-500-0", "rdm-500-0")
 WELLS = (0.5, 0.75, 1, 2, 5, 10, 20, 40, 70, 100, 150, 200, 265)
 EXCHANGED, SWEEPS = (20, 40), 1200
@@ -218,10 +219,15 @@ def softness(rbm: RBM, m, v: np.ndarray, rng: np.random.Generator) -> dict[str, 
 
 
 # ---------------------------------------------------------------- the first updates of a training
-def begin(protocol: str, hidden: int, replica: int, train: np.ndarray, sigma: float = 0.01) -> Training:
-    """A PCD training by the mild protocol (SGD, centred gradient) or the strong one (Adam, plain gradient)."""
+def begin(
+    protocol: str, hidden: int, replica: int, train: np.ndarray, sigma: float = 0.01, balanced: bool = False
+) -> Training:
+    """A PCD training by the mild protocol (SGD, centred gradient) or the strong one (Adam, plain gradient);
+    if balanced, the couplings exert no field where v has the pixel means and h = 1/2."""
     rng = Member("PCD", hidden, replica).rng()
     rbm = RBM.random(784, hidden, sigma=sigma, rng=rng, pixel_means=train.mean(axis=0))
+    if balanced:
+        rbm = RBM(rbm.W, rbm.a - rbm.W.sum(axis=1) / 2, rbm.b - train.mean(axis=0) @ rbm.W)
     optimiser = {"mild": SGD(0.1), "pcd": Adam(1e-3)}[protocol]
     options = {"method": "PCD", "steps": 5, "batch_size": 500, "chains": 500, "optimiser": optimiser}
     return Training(rbm, train, **options, centred=protocol == "mild", rng=rng)
@@ -264,9 +270,9 @@ def widths(rbm: RBM, chains: np.ndarray, rng: np.random.Generator) -> list[float
 
 
 # ---------------------------------------------------------------- the size of the couplings at the start
-def from_sigma(sigma: float, replica: int, digits) -> dict[str, np.ndarray]:
+def from_sigma(sigma: float, replica: int, digits, balanced: bool) -> dict[str, np.ndarray]:
     """Number of modes above 4, lambda_1, and the test log-likelihood by AIS and RAISE after some epochs."""
-    training, rows = begin("mild", 500, replica, digits.train, sigma), []
+    training, rows = begin("mild", 500, replica, digits.train, sigma, balanced), []
     options = {"temperatures": 1000, "pixel_means": digits.train.mean(axis=0)}
     for epoch in (0, 0.1, 0.5, 2):
         if epoch:
@@ -390,8 +396,9 @@ def pieces(states: Path, folder: Path, digits) -> dict:
         for protocol, hidden in starts:
             work[f"start_{protocol}_{hidden}_{replica}"] = lambda p=protocol, n=hidden, r=replica: first_updates(
                 p, n, r, digits.train)  # fmt: skip
-        for sigma in SIGMAS if replica < 3 else ():
-            work[f"sigma_{sigma:g}_{replica}"] = lambda s=sigma, r=replica: from_sigma(s, r, digits)
+    for kind, sigma, replica in ((k, sigma, r) for k, sigmas in SIGMAS.items() for sigma in sigmas for r in range(3)):
+        work[f"{kind}_{sigma:g}_{replica}"] = lambda k=kind, s=sigma, r=replica: from_sigma(
+            s, r, digits, k == "balanced")  # fmt: skip
     for epoch in WELLS:
         work[f"wells_{epoch:g}"] = lambda e=epoch: two_wells(e, states, digits)
     for epoch in EXCHANGED:

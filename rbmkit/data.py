@@ -224,18 +224,6 @@ def trained() -> RBM:
 
 
 @checks.said_in_one_line()
-def strong() -> RBM:
-    """A strongly coupled RBM with 500 hidden units, lambda_1 = 35: chains cannot cross it (see ``data/README.md``).
-
-    Raises
-    ------
-    FileNotFoundError, ValueError
-        The file is missing or altered.
-    """
-    return RBM.load(_verified(data_folder(), "rbm_strong_500.npz"))
-
-
-@checks.said_in_one_line()
 def trajectory() -> Trajectory:
     """Snapshots of the training of `trained`.
 

@@ -2,7 +2,7 @@
 
 Add Gaussian noise to the visible states. The more noise, the smaller the *signal* t, the ratio of signal to noise:
 
-    y = t v + sqrt(t) xi,                xi standard normal, v from the RBM;                            Eq. (6.2)
+    y = t v + sqrt(t) xi,                xi standard normal, v from the RBM;                             Eq. (6.2)
 
 as a function of t, y is a Brownian motion with the drift v.
 
@@ -20,8 +20,8 @@ Samples appear out of nothing, from t = 0 and y = 0 on, by
     dy = E[v | y] dt + dB,                                                                               Eq. (6.8)
 
 stochastic localisation. It is the reverse diffusion of x = e^-s v + sqrt(1 - e^-2s) xi in another clock,
-t = 1 / (e^2s - 1) and x = y / sqrt(t (t + 1)), Eq. (6.5): the same paths, see `diffusion_time`. All that is approximate is the
-mean: `METHODS` has four ways to get it.
+t = 1 / (e^2s - 1) and x = y / sqrt(t (t + 1)), Eq. (6.5): the same paths (`diffusion_time`). All that is approximate
+is the mean: `METHODS` has four ways to get it.
 """
 
 from __future__ import annotations

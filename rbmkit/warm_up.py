@@ -11,7 +11,7 @@ from collections.abc import Callable
 import numpy as np
 from tqdm import tqdm
 
-from rbmkit import bosons, likelihood, sampling, tempering
+from rbmkit import bosons, denoising, likelihood, sampling, tempering
 from rbmkit.model import RBM
 from rbmkit.training import SGD, Adam, Training
 
@@ -51,6 +51,10 @@ def _temper() -> None:
     tempering.Tempering(path, ladders=2, rungs=np.array([0.0, 1.0]), rng=0).run(1, every=1)
 
 
+def _denoise() -> None:
+    denoising.generate(_rbm(), 2, t=np.array([0.5, 1.0]), steps=1, warm_up=1, rng=0)
+
+
 STEPS: dict[str, Callable[[], None]] = {
     "sampling": _sample,
     "training": _train,
@@ -58,6 +62,7 @@ STEPS: dict[str, Callable[[], None]] = {
     "enumeration": _enumerate,
     "Langevin dynamics": _walk,
     "tempering": _temper,
+    "denoising": _denoise,
 }
 
 

@@ -40,13 +40,13 @@ class Noise:
 
 
 def noise(source: Noise):
-    """Explorer: number of the digit, signal, seed. None without ipywidgets."""
+    """Explorer: signal, number of the digit, seed. None without ipywidgets."""
     widgets = ipywidgets()
     if widgets is None:
         return None
     controls = {
-        "digit": widgets.IntSlider(0, 0, len(source.digits) - 1, description="digit"),
         "signal": widgets.FloatLogSlider(0.5, base=10, min=-1.5, max=1, step=0.25, description="signal t"),
+        "digit": widgets.IntSlider(0, 0, len(source.digits) - 1, description="digit"),
         "seed": widgets.IntSlider(0, 0, 9, description="seed"),
     }
     return explorer(controls, source)

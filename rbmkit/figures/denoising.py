@@ -83,7 +83,8 @@ def costs(curves: Mapping[str, tuple], bands: Sequence[tuple[float, float]], yla
     fig, ax = canvas(1, len(bands), size=(_WIDTH / len(bands), 3.0), squeeze=False)
     for k, (panel, (middle, error)) in enumerate(zip(ax.flat, bands)):
         for i, (label, (cost, *series)) in enumerate(curves.items()):
-            style = {"color": COLOURS[i], "marker": MARKERS[i], "capsize": 2, "linestyle": ("-", "--", "", "")[i % 4]}
+            line = ("-", "--", "", "", "")[i % 5]
+            style = {"color": COLOURS[i], "marker": MARKERS[i], "capsize": 2, "linestyle": line}
             panel.errorbar(cost, series[k][0], yerr=series[k][1], label=label, **style)
         panel.axhspan(middle - error, middle + error, color="0.6", alpha=0.5, linewidth=0, label="equilibrium")
         panel.set(xscale="log", xlabel="Gibbs steps or sweeps per state", ylabel=ylabels[k])
@@ -103,7 +104,7 @@ def commitment(t: np.ndarray, panels: Mapping[str, Mapping[str, tuple]], smooth:
             panel.errorbar(t, values, yerr=errors, label=label, linestyle="none" if theory else "-", **style)
             if theory:
                 panel.plot(smooth, theory[0], color=COLOURS[i], linestyle=("-", "--", "-.", ":")[i % 4], marker="")
-        panel.set(xscale="log", xlabel="signal $t$", ylabel=ylabel, ylim=(-0.1, 1.05))
+        panel.set(xscale="log", xlabel="signal $t$", ylabel=ylabel, ylim=(-0.1, 1.2))
         panel.legend(fontsize=9)
     return fig, ax
 
@@ -120,10 +121,10 @@ def orders(panels: Sequence[tuple[str, str, Mapping[str, tuple]]], diagonal: int
             line = np.array(panel.get_xlim())
             panel.plot(line, line, color="0.4", linestyle="--", linewidth=1, marker="", label="$t=1/L$")
         panel.legend(fontsize=9)
-        for axis in (panel.xaxis, panel.yaxis):
-            axis.set_minor_formatter("{x:g}")
-            axis.set_major_formatter("{x:g}")
-        panel.tick_params(which="both", labelsize=9)
+        for axis, limits in ((panel.xaxis, panel.get_xlim()), (panel.yaxis, panel.get_ylim())):
+            ticks = [tick for tick in (0.1, 0.2, 0.5, 1, 2, 5) if limits[0] <= tick <= limits[1]]
+            axis.set_ticks(ticks, [f"{tick:g}" for tick in ticks])
+        panel.minorticks_off()
     return fig, ax
 
 

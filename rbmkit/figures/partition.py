@@ -147,25 +147,24 @@ def training(
 def modes_kept(
     missing: Mapping[int, tuple[float, float]], likelihood: Mapping[int, float], singular_values: np.ndarray
 ) -> tuple[Figure, np.ndarray]:
-    """What ln Z lacks (value, error) when k modes fluctuate, and the test log-likelihood, against k.
+    """What ln Z lacks (value, error) when k modes fluctuate, and the test log-likelihood, against the root of k.
 
     A dotted line is where the singular values pass 4; those of the k-th modes stand below the axis.
     """
     fig, ax = canvas(1, 2, size=(3.6, 3.4))
     value, error = np.transpose(list(missing.values()))
-    ax[0].errorbar(list(missing), value, yerr=error, fmt="o-", color=COLOURS[0], capsize=3)
+    ax[0].errorbar(np.sqrt(list(missing)), value, yerr=error, fmt="o-", color=COLOURS[0], capsize=3)
     ax[0].set(yscale="log", ylabel=r"$\ln Z-\ln Z_k$ (nats)")
-    ax[1].plot(list(likelihood), list(likelihood.values()), "s-", color=COLOURS[1])
+    ax[1].plot(np.sqrt(list(likelihood)), list(likelihood.values()), "s-", color=COLOURS[1])
     ax[1].set(ylabel="test log-likelihood (nats)")
     ticks = [k for k in sorted({*missing, *likelihood}) if k != 60]
-    names = ["0"] + [f"{k}\n{singular_values[k - 1]:.{1 if k < 200 else 0}f}" for k in ticks[1:]]
+    names = ["0"] + [f"{k}\n{singular_values[k - 1]:.2g}" for k in ticks[1:]]
     above = (singular_values > 4).sum()
     for panel in ax:
-        panel.axvline(above, color="0.4", linestyle=":")
-        panel.set_xscale("function", functions=(np.sqrt, np.square))
-        panel.set_xticks(ticks, names, fontsize=9)
+        panel.axvline(np.sqrt(above), color="0.4", linestyle=":")
+        panel.set_xticks(np.sqrt(ticks), names, fontsize=9)
         panel.set_xlabel(r"$k$ modes kept; below, $\lambda_k$")
-    ax[0].annotate(r"$\lambda_k=4$", (above, value.max()), (4, 0), textcoords="offset points")
+    ax[0].annotate(r"$\lambda_k=4$", (np.sqrt(above), value.max()), (4, 0), textcoords="offset points")
     return fig, ax
 
 

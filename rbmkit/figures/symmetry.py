@@ -260,15 +260,16 @@ def order_parameters(rows: Sequence[tuple[str, np.ndarray, tuple]]) -> tuple[Fig
 def collapse(
     points: Mapping[str, np.ndarray], s: np.ndarray, predicted: np.ndarray, critical: float
 ) -> tuple[Figure, Axes]:
-    """Widths of u against lambda, (n, 2) per title, with the curve that is predicted below the critical coupling."""
+    """Widths of u against lambda over its critical value, (n, 2) per title, with the curve predicted below it."""
     fig, ax = canvas(size=(6.2, 3.6))
     for k, (title, xy) in enumerate(points.items()):
         ax.plot(*xy.T, color=COLOURS[k], marker=MARKERS[k], linestyle="none", markersize=6, label=title)
     ax.plot(s, predicted, "-", color="black", marker="", label="Eq. (5.10)")
     ax.axvline(critical, color="0.4", linestyle="-.", linewidth=1)
-    ax.text(critical, 0.98, rf" $\lambda_c={critical:.2f}$", transform=ax.get_xaxis_transform(), va="top", fontsize=10)
-    ax.set(xlabel=r"$\lambda_1$", ylabel="width of $u_1$ in the chains", yscale="log", ylim=(0.4, 8))
-    ax.set_yticks([0.5, 1, 2, 4], ["0.5", "1", "2", "4"])
+    ax.text(critical, 0.98, r" $\lambda_1=\lambda_c$", transform=ax.get_xaxis_transform(), va="top", fontsize=10)
+    ylabel = "width of $u_1$ over that of free units"
+    ax.set(xlabel=r"$\lambda_1/\lambda_c$", ylabel=ylabel, yscale="log", ylim=(0.8, 16))
+    ax.set_yticks([1, 2, 4, 8], ["1", "2", "4", "8"])
     ax.minorticks_off()
     ax.legend(fontsize=9, loc="upper left")
     return fig, ax
