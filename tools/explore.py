@@ -23,6 +23,7 @@ import socket
 import sys
 import threading
 import time
+import warnings
 import webbrowser
 from collections import OrderedDict
 from collections.abc import Iterator
@@ -54,6 +55,7 @@ def obedient() -> None:
     """Ctrl+C is for the server alone, which then asks the processes to end; they do so in order."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit())
+    warnings.simplefilter("ignore", RuntimeWarning)  # of a learning rate too large, say: the reader sees what it does
 
 
 @functools.cache

@@ -26,7 +26,7 @@ EPOCHS = (0.0, 0.2, 0.35, 0.5, 1.0)
 CHAINS, FORGET, TIMES, APART = 300, 2000, 80, 25  # chains per side, steps before, measurements, steps between them
 EDGES = np.linspace(-11, 11, 34)
 RARE = 100  # counts, over all chains and times, below which a bin is not drawn
-AGREE = 4.0  # standard errors by which two sides may differ in the worst of some 80 bins
+AGREE = 3.0  # standard errors by which two sides may differ in the worst of some 80 bins
 
 
 def measure(rbm: rbmkit.RBM, rng: np.random.Generator) -> tuple[np.ndarray, Chains]:
