@@ -3,7 +3,7 @@
 
 python run.py notebooks [NAME ...]    execute the notebooks (or those whose name contains NAME) into build/notebooks
 python run.py lab [OPTION ...]        open them in JupyterLab, on 127.0.0.1
-python run.py explore [--port PORT]   all explorers on one page, on 127.0.0.1
+python run.py explore [--port PORT]   the explorers, live, for a reader or a class, on 127.0.0.1
 python run.py book [--serve [PORT]]   the book, a static site, into build/book/html
 python run.py slides [NAME ...]       slides for lectures into build/slides
 python run.py student [FOLDER]        a copy of the notebooks without solutions (build/student)
@@ -11,7 +11,8 @@ python run.py test [PYTEST OPTION ..] unit tests, then the notebooks as tests, t
 python run.py sync [NAME ...]         for authors: rebuild each .ipynb from its .md, execute it in place, tidy it
 python run.py measure [NAME ...]      for authors: run time and memory of the notebooks, into the tables that show them
 
-The first run creates .venv and installs there what constraints.txt pins; later runs reuse it.
+The first run creates .venv, installs there what the command needs, as pinned in constraints.txt, and compiles the
+kernels; later runs reuse it. The first `test`, `book` or `slides` adds what they need.
 """
 import hashlib
 import json
@@ -28,32 +29,46 @@ VENV = ROOT / ".venv"
 PYTHON = VENV / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
 STAMP = VENV / "rbmkit-installed"
 NOTEBOOKS = ROOT / "notebooks"
+SERIES = ["00_index", "01_training", "02_reciprocal_space", "03_partition_function", "04_fokker_planck_bosons"]
+SERIES += ["05_symmetry_breaking", "06_past_the_transition"]
 COST = NOTEBOOKS / "cost.json"
 BUILD = ROOT / "build" / "notebooks"
+KEPT = "kernelspec", "jupytext.notebook_metadata_filter", "jupytext.text_representation.extension"
+KEPT += "jupytext.text_representation.format_name", "-all"
 METADATA = {
+    "jupytext": {"notebook_metadata_filter": ",".join(KEPT)},  # of the text in the .md; equal there and in pyproject
     "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
     "language_info": {"name": "python"},
+}
+EXTRAS = {  # of pyproject.toml, for the commands that need more than the notebooks do
+    "test": ["notebooks", "test", "book"],
+    "book": ["notebooks", "book"],
+    "slides": ["notebooks", "book"],
 }
 WIDGET = "application/vnd.jupyter.widget-view+json"
 
 
-def set_up():
-    """Create .venv and install into it, unless the stamp says that exactly this was done before."""
+def set_up(extras):
+    """Create .venv and install into it what is missing there; compile the kernels. The stamp says what was done."""
     inputs = [str(ROOT).encode(), (ROOT / "pyproject.toml").read_bytes(), (ROOT / "constraints.txt").read_bytes()]
     digest = hashlib.sha256(b"\0".join(inputs)).hexdigest()
-    if PYTHON.exists() and STAMP.exists() and STAMP.read_text() == digest:
+    done, *have = STAMP.read_text().split() if PYTHON.exists() and STAMP.exists() else [""]
+    if done == digest and set(extras) <= set(have):
         return
     STAMP.unlink(missing_ok=True)  # written again only after a complete install
-    print("Installing into .venv: a minute or two and 1.3 GB, only when dependencies change.", flush=True)
+    wanted = sorted({*extras, *have})
+    print(f"Installing into .venv, once: what {', '.join(wanted)} need.", flush=True)
     too_old = "import sys; sys.exit(sys.version_info < (3, 11))"
     if not PYTHON.exists() or subprocess.call([PYTHON, "-c", too_old]):
         if subprocess.call([sys.executable, "-m", "venv", "--clear", VENV]):
             sys.exit("run.py: could not create .venv. On Debian or Ubuntu: apt install python3-venv")
     call("ensurepip", stdout=subprocess.DEVNULL)
     pip = ["pip", "install", "--quiet", "--disable-pip-version-check"]
-    if call(*pip, "-e", ".[notebooks,test,book]", "-c", "constraints.txt"):
+    here = {"PIP_USER": "0", "PIP_TARGET": "", "PIP_PREFIX": ""}  # whatever the user has set for other projects
+    if call(*pip, "-e", f".[{','.join(wanted)}]", "-c", "constraints.txt", env=here):
         sys.exit("run.py: the installation failed (see above). Run the command again to redo it.")
-    STAMP.write_text(digest)
+    call("rbmkit.warm_up")
+    STAMP.write_text(" ".join([digest, *wanted]))
 
 
 def call(module, *args, env=(), wait=True, **kwargs):
@@ -64,8 +79,9 @@ def call(module, *args, env=(), wait=True, **kwargs):
 
 
 def choose(suffix, names):
-    """The notebooks/*suffix whose file name contains one of the names (all if there are no names)."""
-    found = sorted(p for p in NOTEBOOKS.glob("*" + suffix) if not names or any(n in p.name for n in names))
+    """Files of the series whose name contains one of the names (all if there are no names), no other notebooks."""
+    found = [NOTEBOOKS / (name + suffix) for name in SERIES if not names or any(n in name + suffix for n in names)]
+    found = [path for path in found if path.exists()]
     if names and not found:
         sys.exit("run.py: no notebook is called like " + ", ".join(names))
     return found
@@ -106,6 +122,7 @@ def measure(names):
 
 
 def lab(options):
+    call("tools.pairs")
     where = ["--ServerApp.ip=127.0.0.1", f"--ServerApp.root_dir={ROOT}"]
     return call("jupyterlab", *where, "--LabApp.default_url=/lab/tree/notebooks/00_index.ipynb", *options)
 
@@ -119,10 +136,11 @@ def test(options):
     nbval = ["--nbval-lax", "--nbval-current-env", "--nbval-cell-timeout", "300", "-n", "2", "--dist", "loadfile"]
     rules = "tests/test_notebooks.py"
     results = {"unit tests": call("pytest", "tests", f"--ignore={rules}", *options)}
-    if choose(".ipynb", []):
+    chosen = choose(".ipynb", [])
+    if chosen:
         share = str(max(1, (os.cpu_count() or 2) // 2))  # two notebooks at a time: half of the cores each
         threads = dict.fromkeys(("NUMBA_NUM_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"), share)
-        results["notebooks"] = call("pytest", *nbval, "--durations=10", "notebooks", env=threads)
+        results["notebooks"] = call("pytest", *nbval, "--durations=10", *chosen, env=threads)
     else:
         print("There are no notebooks yet: none to test.", flush=True)
     results["notebook rules"] = call("pytest", rules)
@@ -135,7 +153,8 @@ def sync(names):
     failed = 0
     for text in choose(".md", names):
         path = text.with_suffix(".ipynb")
-        if call("jupytext", "--quiet", "--to", "ipynb", "--update", "--output", path, text):
+        rebuild = ["jupytext", "--quiet", "--to", "ipynb", "--update", "--output", path, text]
+        if call("tools.pairs", text) or call(*rebuild):
             failed += 1
             continue
         failed += execute(path, "--inplace")[0] != 0
@@ -171,7 +190,7 @@ def main(argv):
     if not argv or argv[0] not in commands:
         print(__doc__.strip())
         return 0 if not argv or argv[0] in ("-h", "--help", "help") else 2
-    set_up()
+    set_up(EXTRAS.get(argv[0], ["notebooks"]))
     return int(commands[argv[0]](argv[1:]))
 
 

@@ -16,7 +16,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import numpy as np
 
-from tools import book, series
+from tools import frames, series
 
 GOAL = 0.2
 
@@ -35,7 +35,7 @@ def answers(box):
             widget.click()
             times += [seconds(widget.click) for _ in range(3)]
         elif hasattr(widget, "observe") and any(widget is control for control in box.controls.values()):
-            values = book.choices(widget, 6)
+            values = frames.choices(widget, 6)
             times += [seconds(setattr, widget, "value", value) for value in values + values[:1]][1:]
     return times
 

@@ -10,10 +10,8 @@ The same input gives the same arrays, and with the same zlib the same file, byte
 from __future__ import annotations
 
 import argparse
-import gzip
 import hashlib
 import sys
-import zlib
 from pathlib import Path
 
 import numpy as np
@@ -78,27 +76,19 @@ def pack(raw: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
 
 
 def read_idx(folder: Path, key: str) -> np.ndarray:
-    """One IDX file, checked: its header is 4 bytes of type and dimension, then the lengths as big-endian uint32."""
-    name, _, shape = FILES[key]
+    """One IDX file, checked."""
+    name = FILES[key][0]
     path = find(folder, name)
     if path is None:
         raise FileNotFoundError(f"neither {name}.gz nor {name} in {folder}; --download fetches what is missing")
-    content = unpacked(path)
+    content = data.idx_bytes(path)
     check(content, key, path)
-    return np.frombuffer(content, dtype=np.uint8, offset=4 + 4 * len(shape)).reshape(shape)
+    return data.idx_array(content, path)
 
 
 def find(folder: Path, name: str) -> Path | None:
     candidates = (folder / f"{name}.gz", folder / name, folder / name.replace("-idx", ".idx"))
     return next((path for path in candidates if path.is_file()), None)
-
-
-def unpacked(path: Path) -> bytes:
-    content = path.read_bytes()
-    try:
-        return gzip.decompress(content) if content[:2] == b"\x1f\x8b" else content
-    except (OSError, EOFError, zlib.error) as error:
-        raise ValueError(f"{path} is truncated or corrupt ({error}); fetch it again") from error
 
 
 def check(content: bytes, key: str, source: object) -> None:
@@ -128,7 +118,7 @@ def fetch(pooch, key: str, target: Path) -> None:
         url = f"{mirror}{FILES[key][0]}.gz"
         try:
             pooch.retrieve(url, known_hash=None, fname=target.name, path=target.parent)
-            check(unpacked(target), key, url)
+            check(data.idx_bytes(target), key, url)
             return
         except (OSError, ValueError) as error:  # requests' errors are OSErrors
             failures.append(f"{url}: {error}")

@@ -27,7 +27,7 @@ def parser() -> argparse.ArgumentParser:
     run.add_argument("--backend", choices=("loky", "dask"), default="loky", help="processes here, or a dask cluster")
     run.add_argument("--scheduler", metavar="ADDRESS", help="of the dask scheduler, e.g. tcp://127.0.0.1:8786")
     collect.add_argument("folder", help="working folder")
-    collect.add_argument("--to", metavar="FOLDER", help="default: data/study")
+    collect.add_argument("--to", metavar="FOLDER", help="default: data/study, or data/strong for the paper's protocol")
     return top
 
 
@@ -36,7 +36,8 @@ def _add_members(command: argparse.ArgumentParser) -> None:
     command.add_argument("--hidden", nargs="+", type=int, metavar="M", help="hidden units; default: those of the study")
     command.add_argument("--replicas", nargs="+", type=int, default=range(5), metavar="K", help="default: 0 1 2 3 4")
     command.add_argument("--data", choices=replicas.DATA_SETS, default="mnist", help="bars: a trial that takes seconds")
-    command.add_argument("--epochs", type=float, default=replicas.Protocol.epochs, help="default: %(default)g")
+    command.add_argument("--protocol", choices=replicas.PROTOCOLS, default="mild", help="default: %(default)s")
+    command.add_argument("--epochs", type=float, help="default: those of the protocol")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -54,7 +55,8 @@ def _do(options: argparse.Namespace) -> int:
         for path in replicas.collect(options.folder, options.to):
             print(path)
         return 0
-    protocol = replicas.Protocol(data=options.data, epochs=options.epochs)
+    epochs = {} if options.epochs is None else {"epochs": options.epochs}
+    protocol = replicas.PROTOCOLS[options.protocol](data=options.data, **epochs)
     members = replicas.members(options.methods, options.hidden, options.replicas)
     if options.action == "run":
         engine = {"jobs": options.jobs, "backend": options.backend, "scheduler": options.scheduler}

@@ -30,14 +30,10 @@ from rbmkit.reciprocal import modes
 from rbmkit.sampling import draw_seed, gibbs, threads_for
 
 _STEP_WORK = 2**9  # a step of a walker costs about as much as so many couplings in block Gibbs sampling
+_HIGHEST_STATE = 500  # of `hermite_state`
 _BLOCKS = 20  # of chains, for the jackknife errors
 _STEEPEST = 600.0  # largest exponent of a hop: e^709 is the largest number, and a step squared comes on top
 _ZERO = 1e-12  # relative size below which a frequency or a fluctuation is rounding
-
-
-def _instance(x: object, kind: type, name: str) -> None:
-    if not isinstance(x, kind):
-        raise TypeError(f"{name} must be of the type {kind.__name__}, not {type(x).__name__}")
 
 
 # ---------------------------------------------------------------- potentials on a grid
@@ -136,7 +132,7 @@ def hamiltonian(potential: Potential, *, absorbing: bool = False) -> sp.csc_arra
     ValueError
         U changes so much between neighbours that the rates are beyond the range of numbers.
     """
-    _instance(potential, Potential, "potential")
+    checks.instance(potential, Potential, "potential")
     half, shape = potential.half, potential.U.shape
     steepest = max(np.abs(np.diff(half, axis=i)).max() for i in range(half.ndim))
     if steepest > _STEEPEST:
@@ -294,7 +290,7 @@ def kramers(potential: Potential) -> Kramers:
     ValueError
         Not one coordinate, or not exactly two minima inside the grid.
     """
-    _instance(potential, Potential, "potential")
+    checks.instance(potential, Potential, "potential")
     U = potential.U
     if U.ndim != 1:
         raise ValueError("Kramers' rate is implemented for one coordinate")
@@ -346,7 +342,7 @@ def langevin(
     ValueError
         A start outside the grid; times negative or not ascending.
     """
-    _instance(potential, Potential, "potential")
+    checks.instance(potential, Potential, "potential")
     d = potential.U.ndim
     z = checks.real_array(start, (None,) if d == 1 else (None, d), "start").reshape(-1, d)
     low, high = (np.array([axis[end] for axis in potential.axes]) for end in (0, -1))
@@ -439,12 +435,15 @@ def hermite_state(n: int, omega: float, zeta: np.ndarray) -> np.ndarray:
     Parameters
     ----------
     n : int
-        >= 0.
+        From 0 to 500: near the turning points of much higher states exp(-q^2/2), from which the recursion starts, is
+        zero in double precision.
     omega : float
         Not zero; its sign does not matter.
     zeta : array
     """
     n, scale = checks.integer(n, "n", least=0), checks.positive_float(abs(omega), "abs(omega)")
+    if n > _HIGHEST_STATE:
+        raise ValueError(f"n must be at most {_HIGHEST_STATE}, got {n}: beyond, the recursion underflows")
     q = np.sqrt(scale) * np.asarray(zeta, dtype=float)
     below, state = np.zeros_like(q), (scale / np.pi) ** 0.25 * np.exp(-(q**2) / 2)
     for m in range(n):
@@ -584,7 +583,7 @@ def oscillators(
     ValueError
         A mean that is not strictly between 0 and 1.
     """
-    _instance(rbm, RBM, "rbm")
+    checks.instance(rbm, RBM, "rbm")
     m = np.concatenate([_means(m_v, rbm.N, "m_v"), _means(m_h, rbm.M, "m_h")])
     rotation, s = _rotation(rbm)
     k = rotation.T @ (rotation / (m * (1 - m))[:, None])
@@ -648,7 +647,7 @@ def dressed(rbm: RBM, gain_v: np.ndarray, gain_h: np.ndarray, *, beta: float = 1
     ValueError
         A gain outside that range.
     """
-    _instance(rbm, RBM, "rbm")
+    checks.instance(rbm, RBM, "rbm")
     gains = [checks.real_array(g, (n,), name) for g, n, name in ((gain_v, rbm.N, "gain_v"), (gain_h, rbm.M, "gain_h"))]
     if any(g.min() < 0 or g.max() > 0.25 for g in gains):
         raise ValueError("gains must lie between 0 and 1/4: they are averages of p (1 - p)")
@@ -707,7 +706,7 @@ def relaxation(
     ValueError
         More lags than steps, fewer than 20 chains, or a projection that never varies and so has no correlation.
     """
-    _instance(rbm, RBM, "rbm")
+    checks.instance(rbm, RBM, "rbm")
     v = checks.binary(start, rbm.N, "start")
     vectors = checks.real_array(vectors, (rbm.N, None), "vectors")
     steps, lags, rng = checks.positive_int(steps, "steps"), checks.positive_int(lags, "lags"), checks.as_generator(rng)

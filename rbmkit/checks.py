@@ -103,23 +103,40 @@ def _integer(value) -> int:
     return operator.index(value)
 
 
+# ---------------------------------------------------------------- models
+def instance(value: object, kind: type, name: str) -> None:
+    """`value` is a `kind` (an RBM, a Modes, ...), or a TypeError that says how to make one of what was given."""
+    if isinstance(value, kind):
+        return
+    given = type(value).__name__
+    makers = {"Modes": "modes(rbm) makes one", "RBM": "RBM(W, a, b) makes one"}
+    if hasattr(value, "intercept_hidden_") or given == "BernoulliRBM":
+        makers["RBM"] = "rbmkit.from_sklearn makes one of a fitted BernoulliRBM"
+    elif isinstance(getattr(value, "rbm", None), kind):
+        makers["RBM"] = "use its .rbm"
+    hint = makers.get(kind.__name__)
+    raise TypeError(f"{name} must be of the type {kind.__name__}, not {given}" + (f"; {hint}" if hint else ""))
+
+
 # ---------------------------------------------------------------- arrays
 def binary(x: np.ndarray, width: int, name: str) -> np.ndarray:
     """Rows of 0 and 1 as a C-contiguous uint8 array of shape (n, width); no copy if `x` is one already.
 
-    A single row (width,) becomes (1, width). Booleans and floats that are exactly 0 or 1 are accepted.
+    A single row (width,) becomes (1, width). Booleans and floats that are exactly 0 or 1 are accepted, and
+    matrices of scipy.sparse, which become dense: n width bytes.
     """
-    x = np.asarray(x)
+    x = _plain(_dense(x, name), name)
     if x.ndim not in (1, 2) or x.shape[-1] != width:
         raise ValueError(f"{name} must have shape (n, {width}) or ({width},), got {x.shape}")
     if x.size == 0:
         raise ValueError(f"{name} is empty (shape {x.shape}): at least one row is needed")
     if x.dtype.kind not in "buif":
-        raise ValueError(f"{name} must hold the numbers 0 and 1, got dtype {x.dtype}")
+        raise ValueError(f"{name} must hold the numbers 0 and 1, got dtype {x.dtype}{_object_hint(x)}")
     if x.dtype.kind == "f" and np.isnan(x).any():
         raise ValueError(f"{name} contains NaN: only 0 and 1 are allowed")
     if not (x.dtype.kind == "b" or _only_zero_one(x)):
-        raise ValueError(f"{name} must contain only 0 and 1, found values from {x.min()} to {x.max()}")
+        found = f"found values from {x.min()} to {x.max()}"
+        raise ValueError(f"{name} must contain only 0 and 1, {found}{_value_hint(x)}")
     return np.ascontiguousarray(x.reshape(-1, width), dtype=np.uint8)
 
 
@@ -129,14 +146,49 @@ def _only_zero_one(x: np.ndarray) -> bool:
     return bool(((x == 0) | (x == 1)).all())
 
 
+def _value_hint(x: np.ndarray) -> str:
+    if ((x == -1) | (x == 1)).all():
+        return "; spins -1 and +1 become 0 and 1 by (1 + x) // 2"
+    if x.min() >= 0:
+        return "; grey levels become 0 and 1 by a threshold, e.g. x >= 128"
+    return ""
+
+
+def _object_hint(x: np.ndarray) -> str:
+    return " (columns of pandas that may be missing become numbers by .to_numpy(int))" if x.dtype == object else ""
+
+
+def _plain(x: np.ndarray, name: str) -> np.ndarray:
+    if isinstance(x, np.ma.MaskedArray):
+        raise TypeError(f"{name} is a masked array, and there is no rule for hidden entries: fill them, x.filled(0)")
+    return np.asarray(x)
+
+
+def _is_sparse(x: object) -> bool:
+    return type(x).__module__.startswith("scipy.sparse")
+
+
+def _dense(x: object, name: str) -> np.ndarray:
+    """A matrix of scipy.sparse as dense uint8, checked before its values are rounded to that; others as they are."""
+    if not _is_sparse(x):
+        return x
+    x = x.tocsr(copy=True)
+    x.sum_duplicates()
+    if x.dtype.kind not in "buif" or not ((x.data == 0) | (x.data == 1)).all():
+        raise ValueError(f"{name} is a sparse matrix with entries other than 0 and 1")
+    return x.astype(np.uint8).toarray()
+
+
 def real_array(x: np.ndarray, shape: tuple[int | None, ...], name: str) -> np.ndarray:
     """A finite float64 C-ordered copy of `x`, of the given shape (None: any length above zero)."""
+    if _is_sparse(x):
+        raise TypeError(f"{name} is a sparse matrix; a dense array is needed: x.toarray()")
     try:
-        x = np.asarray(x)
-        if x.dtype.kind not in "buif":
-            raise TypeError
-    except (TypeError, ValueError):
+        x = _plain(x, name)
+    except ValueError:  # ragged lists
         raise TypeError(f"{name} must be an array of real numbers") from None
+    if x.dtype.kind not in "buif":
+        raise TypeError(f"{name} must be an array of real numbers, got dtype {x.dtype}{_object_hint(x)}")
     if (
         x.size == 0
         or x.ndim != len(shape)

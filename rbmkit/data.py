@@ -7,10 +7,13 @@ the partition function at any size are known, so samplers, training and likeliho
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import json
+import math
 import os
 import re
+import zlib
 from collections.abc import Iterable
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -26,8 +29,9 @@ MNIST_KEYS = ("train", "test", "train_labels", "test_labels")
 MNIST_SHA256 = "17df1a8316646e36a0b10ee8c43b27fa66e067bce84a74998079348c90db4acf"
 TRAJECTORY_KIND = "rbmkit.trajectory/1"
 STUDY_KIND = "rbmkit.study/1"
+STUDY_KEYS = ("epochs", "text", "singular_values")
+STUDIES = {"mild": "study", "paper": "strong"}  # folders of the studies that ship, by their protocols
 REGIMES_KIND = "rbmkit.regimes/1"
-STUDY_KEYS = ("epochs", "text", "W", "a", "b", "singular_values")
 SUMS = "SHA256SUMS"
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 _PIXELS = 28 * 28
@@ -118,6 +122,53 @@ def mnist_digest(packed: dict[str, np.ndarray]) -> str:
         digest.update(f"{key} {array.dtype.str} {array.shape}\n".encode())
         digest.update(array.tobytes())
     return digest.hexdigest()
+
+
+def read_idx(path: str | os.PathLike) -> np.ndarray:
+    """An IDX file of bytes, gzipped or not: the format of the original MNIST files, with their grey levels 0 to 255.
+
+    `mnist` has bits only. For another threshold, or for pixels that are ink with the probability of their grey level::
+
+        grey = read_idx("train-images-idx3-ubyte.gz").reshape(60000, 784)
+        lighter = grey >= 64
+        stochastic = rng.random(grey.shape) < grey / 255
+
+    ``python data/make_mnist.py FOLDER --download`` fetches the files.
+
+    Returns
+    -------
+    uint8 array
+        (60000, 28, 28) for the training images of MNIST, (60000,) for their labels.
+
+    Raises
+    ------
+    FileNotFoundError, ValueError
+        No such file; truncated, or not an IDX file of bytes.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f"no such file: {path}")
+    return idx_array(idx_bytes(path), path)
+
+
+def idx_bytes(path: Path) -> bytes:
+    """Content of an IDX file, without gzip."""
+    content = path.read_bytes()
+    try:
+        return gzip.decompress(content) if content[:2] == b"\x1f\x8b" else content
+    except (OSError, EOFError, zlib.error) as error:
+        raise ValueError(f"{path} is truncated or corrupt ({error}); fetch it again") from error
+
+
+def idx_array(content: bytes, source: object) -> np.ndarray:
+    """Two zeros, 8 for bytes, the number of dimensions, the lengths as big-endian uint32, then the bytes."""
+    if len(content) < 4 or content[:3] != b"\0\0\x08":
+        raise ValueError(f"{source} is not an IDX file of bytes")
+    start = 4 + 4 * content[3]
+    shape = tuple(int.from_bytes(content[k : k + 4], "big") for k in range(4, start, 4))
+    if len(content) != start + math.prod(shape):
+        raise ValueError(f"{source} is truncated or damaged: {len(content)} bytes do not hold {shape}; fetch it again")
+    return np.frombuffer(content, dtype=np.uint8, offset=start).reshape(shape)
 
 
 def _digits(digits: int | Iterable[int]) -> list[int]:
@@ -242,23 +293,31 @@ class Statistics:
     epochs : (T,) array
         0 is the untrained model.
     singular_values : (T, K) float32 array, descending
-    U, V : (T, N, 5) and (T, M, 5) float16 arrays
+    vector_epochs : (S,) array
+        The checkpoints for which U and V are stored: all, or (paper's protocol) those with an estimate of ln Z.
+    U, V : (S, N, 5) and (S, M, 5) float16 arrays
         The vectors of ``leading`` 0 to 4.
     free_energy_test, free_energy_train : (T,) arrays
         Means of F over the test examples and over the first 5,000 training examples.
     log_z_low, log_z_high, log_z_low_stderr, log_z_high_stderr, log_z_low_ess, log_z_high_ess : (T,) arrays
         ln Z by AIS, and by reverse AIS (PCD) or RAISE (CD, Rdm), with standard errors and effective sample sizes.
+        Paper's protocol: always RAISE, and NaN at checkpoints without an estimate.
+    rest_values : (T, 20) array
+        Paper's protocol only: the leading singular values of `rbmkit.reciprocal.without` contrast x uniform pattern.
+    activity : (T, 7) array
+        Paper's protocol only: mean, standard deviation and `QUANTILES` over the hidden units of their mean activity.
     leading, followed : ModePaths
         The modes with the largest singular values at each checkpoint; those that become the leading ones.
     rounding : (2,) array
         Mean and standard deviation over the test examples of the change of F of the final model by storing W in half
-        precision, in nats.
+        precision, in nats; empty where the final model is not stored.
     text : dict
         The member, its protocol and the sizes of the estimates.
     """
 
     epochs: np.ndarray
     singular_values: np.ndarray
+    vector_epochs: np.ndarray
     U: np.ndarray
     V: np.ndarray
     free_energy_test: np.ndarray
@@ -273,6 +332,8 @@ class Statistics:
     followed: ModePaths
     rounding: np.ndarray
     text: dict
+    rest_values: np.ndarray | None = None
+    activity: np.ndarray | None = None
 
     def log_likelihood(self, end: str, part: str = "test") -> np.ndarray:
         """(T,) mean log-likelihood of the "test" or "train" examples, in nats: the "upper" end, from `log_z_low`, or
@@ -302,16 +363,35 @@ class Study:
         split = [(name, *name.split("-")) for name in self.names]
         return [name for name, m, n, _ in split if method in (None, *_methods(m)) and hidden in (None, int(n))]
 
-    def rbm(self, name: str) -> RBM:
-        """The model at the end of its training (W rounded to half precision)."""
+    def rbm(self, name: str, epoch: float | None = None) -> RBM:
+        """The model at the end of its training, or at one of its `snapshots` (W rounded to half precision).
+
+        Raises
+        ------
+        ValueError
+            No such member; its model, or that of this epoch, is not stored.
+        """
         arrays = self._read(name)
-        return RBM(arrays["W"], arrays["a"], arrays["b"])
+        snapshots = _snapshots(arrays)
+        if epoch is None and "W" in arrays:
+            epoch = snapshots[-1]
+        if epoch not in snapshots:
+            raise ValueError(f"the model of {name} is not stored for {epoch=}; epochs with a model: {snapshots}")
+        if epoch == snapshots[-1] and "W" in arrays:
+            return RBM(arrays["W"], arrays["a"], arrays["b"])
+        k = snapshots.index(epoch)
+        return RBM(*(arrays[f"snapshot_{part}"][k] for part in ("W", "a", "b")))
+
+    def snapshots(self, name: str) -> list[float]:
+        """The epochs for which the model of a member is stored, often only the last one; see `rbm`."""
+        return _snapshots(self._read(name))
 
     def statistics(self, name: str) -> Statistics:
         """What was measured along its training."""
         arrays, paths = self._read(name), {}
         for kind in ("leading", "followed"):
             paths[kind] = ModePaths(**{f.name: arrays[f"{kind}_{f.name}"] for f in fields(ModePaths)})
+        arrays.setdefault("vector_epochs", arrays["epochs"])
         plain = {f.name: arrays[f.name] for f in fields(Statistics) if f.name in arrays and f.name != "text"}
         return Statistics(**plain, **paths, text=json.loads(str(arrays["text"])))
 
@@ -321,16 +401,26 @@ class Study:
         return checks.read_npz(_verified(self._folder, f"{name}.npz"), STUDY_KEYS, kind=STUDY_KIND)
 
 
+def _snapshots(arrays: dict[str, np.ndarray]) -> list[float]:
+    return [*arrays.get("snapshot_epochs", ()), *arrays["epochs"][-1:][: "W" in arrays]]
+
+
 @checks.said_in_one_line()
-def study(folder: str | os.PathLike | None = None) -> Study:
-    """The study that ships with the project, made by ``python -m rbmkit study``; or another one, in `folder`.
+def study(which: str | os.PathLike = "mild") -> Study:
+    """A study that ships with the project, made by ``python -m rbmkit study``.
+
+    Parameters
+    ----------
+    which : {"mild", "paper"} or path, optional
+        Its protocol: that of this series, or the one after the paper, whose models are strong (`rbmkit.replicas`). A
+        path: the results in another folder.
 
     Raises
     ------
     FileNotFoundError, ValueError
         There is no study in the folder; its list of checksums is damaged.
     """
-    return Study(data_folder() / "study" if folder is None else folder)
+    return Study(data_folder() / STUDIES[which] if which in STUDIES else which)
 
 
 def read_sums(folder: Path) -> dict[str, str]:
@@ -514,6 +604,7 @@ def curie_weiss_log_weights(rbm: RBM, beta: float = 1.0) -> np.ndarray:
     ValueError
         The couplings, or the fields of a layer, are not all equal.
     """
+    checks.instance(rbm, RBM, "rbm")
     beta = checks.inverse_temperature(beta)
     if any(np.ptp(x) > 1e-12 * np.abs(x).max() for x in (rbm.W, rbm.a, rbm.b)):
         raise ValueError("rbm must be uniform: all couplings equal, and all fields within a layer")

@@ -8,7 +8,7 @@ Both use units in {0, 1}, the same sign of the energy and beta = 1, so only name
     b (M,)          intercept_hidden_           hbias
     free_energy     -                           compute_energy_visibles
 
-scikit-learn and h5py are needed only here: ``pip install rbmkit[interop]``.
+scikit-learn and h5py are needed only here: ``pip install scikit-learn h5py``.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ def to_sklearn(rbm: RBM, **parameters) -> BernoulliRBM:
     ImportError
         scikit-learn is not installed.
     """
-    _check_rbm(rbm)
+    checks.instance(rbm, RBM, "rbm")
     BernoulliRBM = _needs("sklearn.neural_network", "scikit-learn").BernoulliRBM
     if parameters.setdefault("n_components", rbm.M) != rbm.M:
         raise ValueError(f"n_components is the number of hidden units, {rbm.M}; got {parameters['n_components']}")
@@ -163,7 +163,7 @@ def to_rbms_hdf5(
         Entries for the group of that name (batch_size, gibbs_steps, learning_rate, L1, L2, train_size), used by `rbms`
         when it trains further; its defaults where not given.
     """
-    _check_rbm(rbm)
+    checks.instance(rbm, RBM, "rbm")
     update, seed = checks.positive_int(update, "update"), checks.integer(seed, "seed", least=0)
     dtype = np.dtype(dtype)
     if dtype.kind != "f":
@@ -248,13 +248,9 @@ def _updates(file: h5py.File) -> list[int]:
 
 
 # ---------------------------------------------------------------- shared
-def _check_rbm(rbm: RBM) -> None:
-    if not isinstance(rbm, RBM):
-        raise TypeError(f"rbm must be a rbmkit RBM, not {type(rbm).__name__}")
-
-
 def _needs(module: str, package: str | None = None) -> ModuleType:
     try:
         return importlib.import_module(module)
     except ImportError as error:
-        raise ImportError(f"this needs {package or module}: pip install rbmkit[interop] ({error})") from error
+        name = package or module
+        raise ImportError(f"this needs {name}: pip install {name} ({error})") from error

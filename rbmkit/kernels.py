@@ -47,9 +47,11 @@ import math
 
 import numpy as np
 from llvmlite import ir
-from numba import njit, prange, types
+from numba import prange, types
 from numba.core import cgutils
 from numba.extending import intrinsic
+
+from rbmkit import machine
 
 GROUP = 4  # units per group (`_pack` and `_store` are written for four)
 SUMS = 1 << GROUP  # states of a group
@@ -62,11 +64,12 @@ LOW = 64  # states of the low bits in the enumeration
 GOLDEN = 0x9E3779B9  # the unit's number enters the hash multiplied by this
 STRIDES = (np.arange(BLOCK, dtype=np.uint64) * GOLDEN).astype(np.uint32)
 
-_OPTIONS = {"cache": True, "nogil": True, "error_model": "numpy", "fastmath": {"contract", "reassoc", "nsz", "arcp"}}
-jit = njit(**_OPTIONS)
-parallel = njit(parallel=True, **_OPTIONS)
-inlined = njit(inline="always", **_OPTIONS)  # two flavours that compile faster, for what no Python code calls
-internal = njit(no_cpython_wrapper=True, no_cfunc_wrapper=True, **_OPTIONS)
+_OPTIONS = {"nogil": True, "error_model": "numpy", "fastmath": {"contract", "reassoc", "nsz", "arcp"}}
+jit = machine.compiled(**_OPTIONS)
+parallel = machine.threaded(**_OPTIONS)
+# two flavours that compile faster, for what no Python code calls
+inlined = machine.compiled(inline="always", **_OPTIONS)
+internal = machine.compiled(no_cpython_wrapper=True, no_cfunc_wrapper=True, **_OPTIONS)
 
 f32, u32, u64 = np.float32, np.uint32, np.uint64
 
@@ -412,12 +415,80 @@ def _gibbs_chunk(columns_h, b, columns_v, a, v, h, first, last, steps, beta, see
     _unpack(packed_h, h, first)
 
 
+@internal
+def _clamped_chunk(columns_h, b, columns_v, a, v, h, first, last, steps, beta, seed, step0, mask):
+    packed_v, packed_h, groups_v, groups_h, work = _packed_chunk(columns_h, columns_v, v, first, last)
+    none_h, none_v = np.zeros_like(b), np.zeros_like(a)
+    held = packed_v & mask
+    for half in range(2 * step0, 2 * (step0 + steps), 2):
+        _half_step(columns_h, b, none_h, beta, seed, half, first, packed_v, groups_v, packed_h, groups_h, work)
+        _half_step(columns_v, a, none_v, beta, seed, half + 1, first, packed_h, groups_h, packed_v, groups_v, work)
+        packed_v[:] = packed_v & ~mask | held
+    _unpack(packed_v, v, first)
+    _unpack(packed_h, h, first)
+
+
 @parallel
 def gibbs(columns_h, b, columns_v, a, v, h, steps, beta, seed, step0, chunk):
     """`steps` block Gibbs steps v -> h -> v in place, on v (n, N) and h (n, M) uint8; a, b padded."""
     for t in prange((v.shape[0] + chunk - 1) // chunk):
         last = min(v.shape[0], (t + 1) * chunk)
         _gibbs_chunk(columns_h, b, columns_v, a, v, h, t * chunk, last, steps, beta, seed, step0)
+
+
+@parallel
+def gibbs_clamped(columns_h, b, columns_v, a, v, h, steps, beta, seed, step0, chunk, mask):
+    """`gibbs` with some v held as they are: those of the bits that are set in mask (16 x blocks of v,) uint8.
+
+    The held units are drawn like all others and then put back: given h, units are independent.
+    """
+    for t in prange((v.shape[0] + chunk - 1) // chunk):
+        last = min(v.shape[0], (t + 1) * chunk)
+        _clamped_chunk(columns_h, b, columns_v, a, v, h, t * chunk, last, steps, beta, seed, step0, mask)
+
+
+@internal
+def _tilted_half_step(columns, bias, tilt, seed, half, first, given, groups, drawn, groups_drawn, total, work):
+    """`_half_step` at beta = 1 with fields of its own for each chain, tilt (n, blocks, BLOCK); adds the probabilities
+    of 1 to `total`, of the same shape."""
+    rows, (_, counts, sums, acc) = _lists(given, groups, work), work
+    bits = np.zeros(BLOCK, np.uint8)
+    words = bits.view(np.uint32)
+    for block in range(columns.shape[0]):
+        width = _width(block, groups_drawn)
+        _fields(columns, block, width, groups, rows, counts, bias, sums, acc)
+        for c in range(given.shape[0]):
+            key = stream_key(seed, half >> 1, half & 1, first + c)
+            word = _first_word(key, block)
+            for j in range(width):
+                z = tilt[first + c, block, j] + acc[c, j]
+                e = exp_negative(-abs(z))
+                total[first + c, block, j] += (f32(1) if z >= f32(0) else e) / (f32(1) + e)
+                bits[j] = _bit(z, e, _unit(_scramble(np.add(word, STRIDES[j]), key)))
+            _store(words, drawn, c, block)
+
+
+@internal
+def _tilted_chunk(columns_h, b, columns_v, a, tilt, v, first, last, steps, seed, step0, total):
+    packed_v, packed_h, groups_v, groups_h, work = _packed_chunk(columns_h, columns_v, v, first, last)
+    none = np.zeros_like(b)
+    for half in range(2 * step0, 2 * (step0 + steps), 2):
+        _half_step(columns_h, b, none, f32(1), seed, half, first, packed_v, groups_v, packed_h, groups_h, work)
+        _tilted_half_step(
+            columns_v, a, tilt, seed, half + 1, first, packed_h, groups_h, packed_v, groups_v, total, work
+        )
+    _unpack(packed_v, v, first)
+
+
+@parallel
+def tilted_gibbs(columns_h, b, columns_v, a, tilt, v, steps, seed, step0, chunk, total):
+    """`gibbs` at beta = 1 on v (n, N), with visible fields a + tilt[c] in chain c, both padded.
+
+    total (n, blocks, BLOCK) gains the conditional means <v | h> of every step.
+    """
+    for t in prange((v.shape[0] + chunk - 1) // chunk):
+        last = min(v.shape[0], (t + 1) * chunk)
+        _tilted_chunk(columns_h, b, columns_v, a, tilt, v, t * chunk, last, steps, seed, step0, total)
 
 
 # ---- annealing -------------------------------------------------------------------------------------------------------
@@ -590,10 +661,33 @@ def _exchange(h, weight, bias_steps, packed_v, groups_v, n, first, odd, seed, st
 
 
 @internal
+def _draw_h(columns_h, b, scales, edges, chains, seed, step, n, packed_v, groups_v, h, groups_h, weight, work):
+    """Draw h of all chains of a task on both rungs, stretch by stretch; then again where the partner has another W."""
+    rung, partner, inside, stream = chains
+    blocks, half = columns_h.shape[0] // (edges.size - 1), 2 * step
+    weight[:] = 0.0
+    for k in range(edges.size - 1):
+        x, y = edges[k] * n, edges[k + 1] * n
+        _draw_two(
+            columns_h[k * blocks : (k + 1) * blocks], b, scales, rung[x:y], inside[x:y], stream[x:y], seed, half,
+            packed_v[x:y], groups_v, h[:, x:y], groups_h, weight[:, x:y], work,
+        )  # fmt: skip
+    for x in range(0, rung.size, n):
+        if partner[x] != inside[x]:
+            y, k = x + n, np.searchsorted(edges, partner[x], side="right") - 1
+            there, there_weight = np.empty((2, n, h.shape[2]), np.uint8), np.zeros((2, n))
+            _draw_two(
+                columns_h[k * blocks : (k + 1) * blocks], b, scales, partner[x:y], partner[x:y], stream[x:y], seed,
+                half, packed_v[x:y], groups_v, there, groups_h, there_weight, work,
+            )  # fmt: skip
+            h[1, x:y], weight[1, x:y] = there[1], there_weight[1]
+
+
+@internal
 def _temper_chunk(columns_h, b, columns_v, a, scales, edges, bias_steps, v, replica, first, last, seed, sweep0, out):
-    rungs, n, (works, replicas) = scales.size, last - first, out
-    parts, groups_v, groups_h = edges.size - 1, columns_h.shape[1] // GROUP, columns_v.shape[1] // GROUP
-    blocks_h, blocks_v = columns_h.shape[0] // parts, columns_v.shape[0] // parts
+    n, rungs, (works, replicas) = last - first, scales.size, out
+    groups_v, groups_h = columns_h.shape[1] // GROUP, columns_v.shape[1] // GROUP
+    blocks_h, blocks_v = columns_h.shape[0] // (edges.size - 1), columns_v.shape[0] // (edges.size - 1)
     packed_v = np.zeros((rungs * n, blocks_v * (BLOCK // GROUP)), np.uint8)
     h, weight = np.zeros((2, rungs * n, blocks_h * (BLOCK // GROUP)), np.uint8), np.empty((2, rungs * n))
     rung, stream = np.empty(rungs * n, np.int64), np.empty(rungs * n, np.int64)
@@ -603,35 +697,18 @@ def _temper_chunk(columns_h, b, columns_v, a, scales, edges, bias_steps, v, repl
         _pack(v[r], first, packed_v[r * n : (r + 1) * n])
         for l in range(n):
             rung[r * n + l], stream[r * n + l] = r, (first + l) * (rungs + 1) + r
+    chains = rung, partner, inside, stream
     for s in range(works.shape[0]):
         step, odd = sweep0 + s, (sweep0 + s) % 2
         _pair_up(rung, partner, edges, inside, odd, rungs - 1)
-        weight[:] = 0.0
-        for k in range(parts):
-            x, y, of_h = edges[k] * n, edges[k + 1] * n, columns_h[k * blocks_h : (k + 1) * blocks_h]
-            _draw_two(
-                of_h, b, scales, rung[x:y], inside[x:y], stream[x:y], seed, 2 * step, packed_v[x:y], groups_v,
-                h[:, x:y], groups_h, weight[:, x:y], work,
-            )  # fmt: skip
-        for r in range(rungs):
-            x, y = r * n, (r + 1) * n
-            if partner[x] != inside[x]:  # the partner has another W
-                k = np.searchsorted(edges, partner[x], side="right") - 1
-                weight[1, x:y] = 0.0
-                spare = np.empty((2, n, h.shape[2]), np.uint8)
-                spare_weight = np.zeros((2, n))
-                _draw_two(
-                    columns_h[k * blocks_h : (k + 1) * blocks_h], b, scales, partner[x:y], partner[x:y], stream[x:y],
-                    seed, 2 * step, packed_v[x:y], groups_v, spare, groups_h, spare_weight, work,
-                )  # fmt: skip
-                h[1, x:y], weight[1, x:y] = spare[1], spare_weight[1]
+        _draw_h(columns_h, b, scales, edges, chains, seed, step, n, packed_v, groups_v, h, groups_h, weight, work)
         _exchange(h, weight, bias_steps, packed_v, groups_v, n, first, odd, seed, step, replica, works[s])
         replicas[s, first:last] = replica[first:last]
-        for k in range(parts):
-            x, y, of_v = edges[k] * n, edges[k + 1] * n, columns_v[k * blocks_v : (k + 1) * blocks_v]
+        for k in range(edges.size - 1):
+            x, y = edges[k] * n, edges[k + 1] * n
             _draw_rungs(
-                of_v, a, scales, rung[x:y], stream[x:y], seed, 2 * step + 1, h[0, x:y], groups_h,
-                packed_v[x:y], groups_v, work,
+                columns_v[k * blocks_v : (k + 1) * blocks_v], a, scales, rung[x:y], stream[x:y], seed, 2 * step + 1,
+                h[0, x:y], groups_h, packed_v[x:y], groups_v, work,
             )  # fmt: skip
     for r in range(rungs):
         _unpack(packed_v[r * n : (r + 1) * n], v[r], first)
@@ -762,21 +839,23 @@ def centre(dW, da, db, v_mean, h_mean):
 
 
 @jit
-def sgd_step(parameter, gradient, velocity, rate, momentum, decay):
-    """Ascent with momentum, in place on flat arrays: velocity = momentum velocity + gradient - decay parameter."""
+def sgd_step(parameter, gradient, velocity, rate, momentum, decay, new_parameter, new_velocity):
+    """Ascent with momentum, from flat arrays to others: velocity = momentum velocity + gradient - decay parameter."""
     for k in range(parameter.size):
-        velocity[k] = momentum * velocity[k] + gradient[k] - decay * parameter[k]
-        parameter[k] += rate * velocity[k]
+        new_velocity[k] = momentum * velocity[k] + gradient[k] - decay * parameter[k]
+        new_parameter[k] = parameter[k] + rate * new_velocity[k]
 
 
 @jit
-def adam_step(parameter, gradient, first, second, rate, beta1, beta2, epsilon, decay):
-    """Adam's ascent step, in place on flat arrays; `rate` and `epsilon` already hold the corrections for the start."""
+def adam_step(
+    parameter, gradient, first, second, rate, beta1, beta2, epsilon, decay, new_parameter, new_first, new_second
+):
+    """Adam's ascent step, from flat arrays to others; `rate` and `epsilon` hold the corrections for the start."""
     for k in range(parameter.size):
         g = gradient[k] - decay * parameter[k]
-        first[k] = beta1 * first[k] + (f32(1) - beta1) * g
-        second[k] = beta2 * second[k] + (f32(1) - beta2) * g * g
-        parameter[k] += rate * first[k] / (math.sqrt(second[k]) + epsilon)
+        new_first[k] = beta1 * first[k] + (f32(1) - beta1) * g
+        new_second[k] = beta2 * second[k] + (f32(1) - beta2) * g * g
+        new_parameter[k] = parameter[k] + rate * new_first[k] / (math.sqrt(new_second[k]) + epsilon)
 
 
 # ---- enumeration -----------------------------------------------------------------------------------------------------

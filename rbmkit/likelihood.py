@@ -18,19 +18,23 @@ with fields a0 at t = 0, whose Z is known, to the model at t = 1.
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 
+import numba
 import numpy as np
 from scipy.special import expit, logsumexp
 from tqdm.auto import tqdm
 
 from rbmkit import checks, kernels
 from rbmkit.model import RBM, pixel_fields, softplus
-from rbmkit.sampling import arranged, chunk_size, draw_seed, gibbs, threads_for
+from rbmkit.sampling import arranged, chunk_size, draw_seed, gibbs, pieces, threads_for
 
 _LARGEST_LAYER = 32  # units of the layer to enumerate: 2^32 states take minutes
 _LARGEST_TABLE = 20  # units of the layer to enumerate for moments, whose states are held in memory
+_LARGEST_PIECE = 2**28  # factors of the enumeration in one call of a kernel, for each thread: less than a second
 _BLOCK = 2**22  # numbers in one work array (32 MB)
+_LARGEST_ROUNDING = 0.5  # nats: annealing warns if float32 may lose more; what it does lose is some times less
 _MEAN_MARGIN = 0.01  # the base model keeps its pixel means this far from 0 and 1, so that it covers the model
 
 
@@ -43,7 +47,7 @@ class Estimate:
     value : float or (n,) array
         Estimate of ln x, in nats.
     stderr : float or (n,) array
-        Its standard error, from the variance of the weights (delta method); too small when `ess` is small.
+        Its standard error, from the variance of the weights (delta method); too small where not `trusted`.
     ess : float or (n,) array
         Effective sample size (sum w)^2 / sum w^2: how many weights the mean really rests on.
     log_weights : (chains,) or (n, chains) array
@@ -53,6 +57,28 @@ class Estimate:
     stderr: float | np.ndarray
     ess: float | np.ndarray
     log_weights: np.ndarray
+
+    @property
+    def trusted(self) -> bool | np.ndarray:
+        """Whether enough weights carry the mean for `stderr` to mean what it says: ess >= 3 sqrt(n), or 2 n / 3.
+
+        If the logarithms of n weights are normal, an estimate with a smaller ess is off by more than three standard
+        errors in over 5 % of cases (in half of them, where ess is below 5): the large weights were not drawn.
+        """
+        n = self.log_weights.shape[-1]
+        return self.ess >= min(3 * np.sqrt(n), 2 * n / 3)
+
+    def __str__(self) -> str:
+        n, doubt = self.log_weights.shape[-1], np.size(self.trusted) - np.count_nonzero(self.trusted)
+        if np.ndim(self.value):
+            text = f"{len(self.value)} values from {np.min(self.value):.2f} to {np.max(self.value):.2f}"
+            text += f" (effective sample sizes {np.min(self.ess):.1f} to {np.max(self.ess):.1f} of {n})"
+            return text + (f"; {doubt} error bars cannot be trusted: few weights carry the mean" if doubt else "")
+        text = f"{self.value:.2f} +- {self.stderr:.2g} (effective sample size {self.ess:.1f} of {n})"
+        return text + ("; the error bar cannot be trusted: few weights carry the mean" if doubt else "")
+
+    def __repr__(self) -> str:
+        return f"Estimate({self})"
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,7 +106,7 @@ def all_states(n: int) -> np.ndarray:
     return _states(n)
 
 
-def exact_log_z(rbm: RBM, *, beta: float = 1.0) -> float:
+def exact_log_z(rbm: RBM, *, beta: float = 1.0, progress: bool = False) -> float:
     """ln Z = ln sum_h exp(beta b.h) prod_i (1 + exp(beta (a_i + W_i.h))), over the states of the smaller layer, Eq.
     (2).
 
@@ -90,6 +116,8 @@ def exact_log_z(rbm: RBM, *, beta: float = 1.0) -> float:
         With at most 32 units in the smaller layer; time doubles with each unit (784 x 20: a fraction of a second).
     beta : float, optional
         Inverse temperature, >= 0.
+    progress : bool, optional
+        Show a progress bar (32 units take minutes).
 
     Returns
     -------
@@ -101,6 +129,7 @@ def exact_log_z(rbm: RBM, *, beta: float = 1.0) -> float:
     ValueError
         The smaller layer is too large, or a field may exceed 700 (exp overflows): lower beta.
     """
+    checks.instance(rbm, RBM, "rbm")
     beta = checks.inverse_temperature(beta)
     W, a, b = (rbm.W, rbm.a, rbm.b) if rbm.M <= rbm.N else (rbm.W.T, rbm.b, rbm.a)
     W, a, b = beta * W, beta * a, beta * b
@@ -120,14 +149,27 @@ def exact_log_z(rbm: RBM, *, beta: float = 1.0) -> float:
     c_low, c_mid, c_high = (s @ b[part] for s, part in zip(states, parts, strict=True))
     fill = kernels.LOW - len(B)  # fewer than 6 units: fill up with states of weight zero
     B, c_low = np.pad(B, ((0, fill), (0, 0)), constant_values=1.0), np.pad(c_low, (0, fill), constant_values=-np.inf)
-    out = np.empty((len(A_high), len(A_mid)))
     every = max(1, int(700 / (largest + np.log(2))))
-    kernels.log_sums(A_high * np.exp(a), A_mid, np.ascontiguousarray(B.T), c_high, c_mid, c_low, every, out)
-    return float(logsumexp(out))
+    return float(_log_sum(A_high * np.exp(a), A_mid, np.ascontiguousarray(B.T), c_high, c_mid, c_low, every, progress))
+
+
+def _log_sum(A_high, A_mid, B_low, c_high, c_mid, c_low, every: int, progress: bool) -> float:
+    """Sum over all states by `kernels.log_sums`, in calls of at most about a second."""
+    out = np.empty((len(A_high), len(A_mid)))
+    width = max(1, _LARGEST_PIECE // B_low.size)  # states of the middle bits in a call, for each thread
+    height = numba.get_num_threads() * max(1, width // len(A_mid))
+    corners = [(i, j) for i in range(0, len(A_high), height) for j in range(0, len(A_mid), width)]
+    for i, j in tqdm(corners, disable=not progress, desc="enumerating"):
+        high, middle = slice(i, i + height), slice(j, j + width)
+        part = np.empty(out[high, middle].shape)
+        kernels.log_sums(A_high[high], A_mid[middle], B_low, c_high[high], c_mid[middle], c_low, every, part)
+        out[high, middle] = part
+    return logsumexp(out)
 
 
 def exact_moments(rbm: RBM, *, beta: float = 1.0) -> Moments:
     """Exact <v>, <h> and <v h> by enumeration of the smaller layer (at most 20 units), Eq. (8)."""
+    checks.instance(rbm, RBM, "rbm")
     beta = checks.inverse_temperature(beta)
     flip = rbm.M > rbm.N
     W, a, b = (rbm.W.T, rbm.b, rbm.a) if flip else (rbm.W, rbm.a, rbm.b)
@@ -146,17 +188,21 @@ def exact_moments(rbm: RBM, *, beta: float = 1.0) -> Moments:
 
 def log_likelihood(rbm: RBM, v: np.ndarray, log_z: float) -> float:
     """Mean of ln p(v) = -F(v) - ln Z over the rows of `v` (n, N), in nats per example, given ln Z at beta = 1."""
+    checks.instance(rbm, RBM, "rbm")
     return float(-rbm.free_energy(v).mean() - checks.real(log_z, "log_z"))
 
 
-def pseudo_likelihood(rbm: RBM, v: np.ndarray) -> float:
+def pseudo_likelihood(rbm: RBM, v: np.ndarray, *, progress: bool = False) -> float:
     """Mean over examples of sum_i ln p(v_i | all other v), in nats; needs no Z. Cost n N M exponentials.
 
-    p(v_i | rest) = sigma(F(v with v_i flipped) - F(v)).
+    p(v_i | rest) = sigma(F(v with v_i flipped) - F(v)). With `progress`, a progress bar is shown: 10,000 digits and 500
+    hidden units take minutes.
     """
+    checks.instance(rbm, RBM, "rbm")
     v = checks.binary(v, rbm.N, "v")
     total = 0.0
-    for row in v.astype(float):
+    for row in tqdm(v, disable=not progress, desc="pseudo-likelihood", unit="example"):
+        row = row.astype(float)
         field = rbm.b + row @ rbm.W
         flip = 1 - 2 * row  # the change of v_i
         change = -flip * rbm.a - (softplus(field + flip[:, None] * rbm.W) - softplus(field)).sum(axis=1)
@@ -195,6 +241,7 @@ def ais(
     Estimate
         Of ln Z at beta = 1 (for another beta, anneal an RBM with scaled parameters).
     """
+    checks.instance(rbm, RBM, "rbm")
     n, rng = checks.positive_int(chains, "chains"), checks.as_generator(rng)
     a0, t = _base_fields(rbm, pixel_means), _schedule(temperatures)
     v = (rng.random((n, rbm.N)) < expit(a0)).astype(np.uint8)
@@ -226,6 +273,7 @@ def reverse_ais(
     Estimate
         Of ln Z; `log_weights` are those of 1 / Z.
     """
+    checks.instance(rbm, RBM, "rbm")
     v, rng = checks.binary(samples, rbm.N, "samples").copy(), checks.as_generator(rng)
     a0, t = _base_fields(rbm, pixel_means), _schedule(temperatures)
     inverse = _mean_weight(_anneal(rbm, v, a0, t[::-1], rng, progress) - _base_log_z(rbm, a0))
@@ -263,6 +311,7 @@ def raise_bound(
     Estimate
         `value` (n,): estimates of ln p(v), in nats.
     """
+    checks.instance(rbm, RBM, "rbm")
     v, n = checks.binary(v, rbm.N, "v"), checks.positive_int(chains, "chains")
     rng, a0, t = checks.as_generator(rng), _base_fields(rbm, pixel_means), _schedule(temperatures)
     runs = gibbs(rbm, np.repeat(v, n, axis=0), steps=1, rng=rng).v
@@ -273,13 +322,26 @@ def raise_bound(
 def _anneal(rbm: RBM, v: np.ndarray, a0: np.ndarray, t: np.ndarray, rng: np.random.Generator, progress: bool):
     """Log weights (n,) of runs through the values `t`, from states v (n, N), which are moved."""
     model, seed, log_w = arranged(rbm), draw_seed(rng), np.zeros(len(v))
+    _warn_of_rounding(rbm)
     base, da = kernels.padded(a0), kernels.padded(rbm.a - a0)
-    part = max(100, len(t) // 50)  # a kernel call for a few temperatures costs more than they do
-    for k in tqdm(range(0, len(t) - 1, part), disable=not progress, desc="annealing"):
-        stretch = np.ascontiguousarray(t[k : k + part + 1])
-        with threads_for(v.size * rbm.M * len(stretch)):
-            kernels.anneal(model.h, model.b, model.v, da, base, v, stretch, seed, k, chunk_size(len(v)), log_w)
+    with tqdm(total=len(t) - 1, disable=not progress, desc="annealing", unit="temperature") as bar:
+        for k, part in pieces(len(t) - 1, len(v), rbm.N, rbm.M):
+            stretch = np.ascontiguousarray(t[k : k + part + 1])
+            with threads_for(v.size * rbm.M * len(stretch)):
+                kernels.anneal(model.h, model.b, model.v, da, base, v, stretch, seed, k, chunk_size(len(v)), log_w)
+            bar.update(part)
     return log_w
+
+
+def _warn_of_rounding(rbm: RBM) -> None:
+    """Hidden fields are added up in float32, whose rounding is a fraction 2^-24 of the sum."""
+    error = 2.0**-24 * (np.abs(rbm.b).sum() + np.abs(rbm.W).sum())
+    if error > _LARGEST_ROUNDING:
+        warnings.warn(
+            f"fields are so large that annealing, in float32, may be off by {error:.2g} nats; "
+            "its error bar does not know of this",
+            stacklevel=4,
+        )
 
 
 def _mean_weight(log_w: np.ndarray) -> Estimate:

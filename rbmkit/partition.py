@@ -15,6 +15,9 @@ solved by `mean_field`, from as many starts as one likes. From there on ln Z is 
 * `gaussian_log_z`: the density of random states replaced by a normal one, Eq. (46) in Eq. (22); finite for
   beta lambda_1 < 4 only.
 
+`frozen` keeps the fluctuations of the leading modes only, the others at given means: from independent units to the
+whole model, mode by mode.
+
 `quartic` is the constraint potential of one mode to fourth order, and `mode_potential` its effective potential with all
 other modes at their mean.
 """
@@ -111,6 +114,7 @@ def action(rbm: RBM, *, beta: float = 1.0) -> Action:
 
     Singular values that are zero up to rounding have no saddle: their x_i and y_i are taken as unpaired variables.
     """
+    checks.instance(rbm, RBM, "rbm")
     beta = checks.inverse_temperature(beta)
     U, s, Vt = np.linalg.svd(rbm.W)
     K = int((s > max(s[0], np.finfo(float).tiny) * max(rbm.N, rbm.M) * np.finfo(float).eps).sum())
@@ -224,6 +228,7 @@ def mean_field(rbm: RBM, start: np.ndarray | None = None, *, beta: float = 1.0, 
     ArithmeticError
         Some start has not converged.
     """
+    checks.instance(rbm, RBM, "rbm")
     if order not in (1, 2):
         raise ValueError(f"order must be 1 (naive mean field) or 2 (TAP), got {order!r}")
     beta, start = checks.inverse_temperature(beta), _starts(start, rbm.N)
@@ -235,6 +240,32 @@ def mean_field(rbm: RBM, start: np.ndarray | None = None, *, beta: float = 1.0, 
     ranking = np.argsort(-log_z)
     chosen, rank = first[ranking], np.argsort(ranking)
     return MeanField(expit(x_v[chosen]), expit(x_h[chosen]), log_z[ranking], rank[found_from], rbm, beta, order)
+
+
+def sweep(rbm: RBM, v: np.ndarray, *, fields: np.ndarray, order: int = 1, sweeps: int = 1) -> np.ndarray:
+    """Sweeps of the mean-field equations with visible fields of their own in each row, beta = 1.
+
+    Parameters
+    ----------
+    rbm : RBM
+    v, fields : (n, N) arrays
+        Means to start from, in [0, 1], and the visible fields in place of `rbm.a`.
+    order : {1, 2}
+        As in `mean_field`.
+    sweeps : int
+
+    Returns
+    -------
+    (n, N) array
+        Visible means after the last sweep: near a solution, or not.
+    """
+    fields = checks.real_array(fields, (None, rbm.N), "fields")
+    equations = _Equations(rbm, 1.0, order)
+    equations.a = fields
+    x = logit(np.clip(_starts(v, rbm.N), _MARGIN, 1 - _MARGIN))
+    for _ in range(checks.positive_int(sweeps, "sweeps")):
+        x = equations.visible(equations.hidden(x))
+    return expit(x)
 
 
 def saddle_log_z(rbm: RBM, start: np.ndarray | None = None, *, beta: float = 1.0) -> float:
@@ -292,6 +323,7 @@ def gaussian_log_z(rbm: RBM, *, beta: float = 1.0) -> float:
     float
         Infinite for beta lambda_1 >= 4, where the integral diverges.
     """
+    checks.instance(rbm, RBM, "rbm")
     beta, half_v, half_h = checks.inverse_temperature(beta), np.full(rbm.N, 0.5), np.full(rbm.M, 0.5)
     m = modes(RBM(rbm.W, rbm.a + rbm.W @ half_h, rbm.b + rbm.W.T @ half_v))
     ratio = beta * m.s / 4
@@ -445,6 +477,48 @@ def _spectrum(rbm: RBM, v: np.ndarray, h: np.ndarray, beta: float) -> np.ndarray
     return np.sqrt(np.maximum(np.linalg.eigvalsh(square)[::-1], 0))
 
 
+# ---------------------------------------------------------------- some of the modes
+def frozen(rbm: RBM, k: int, v_mean: np.ndarray, h_mean: np.ndarray) -> tuple[RBM, float]:
+    """The model in which only the k leading modes fluctuate together; the others are frozen at given means.
+
+    In the energy, x_i y_i of a frozen mode i loses the product (x_i - <x_i>)(y_i - <y_i>): each layer feels the mean
+    of the other. With W_k = sum_{i <= k} s_i U_i V_i^T and W' = W - W_k that is an RBM with
+
+        couplings W_k,    fields a + W' <h> and b + W'^T <v>,    and the constant energy <v> W' <h>.
+
+    Without frozen modes it is the model itself. For k = 0 units are independent; ln Z is then stationary in the
+    means where these solve the mean-field equations, and has the value of the saddle there.
+
+    Parameters
+    ----------
+    rbm : RBM
+    k : int
+        Modes that are kept, 0 to min(N, M).
+    v_mean : (N,) array
+    h_mean : (M,) array
+        Means at which the other modes are frozen, e.g. those of the data.
+
+    Returns
+    -------
+    RBM, float
+        The model, and its constant energy: at beta = 1 the ln Z of the frozen energy is that of the RBM minus it.
+
+    Raises
+    ------
+    ValueError
+        `k` is out of range, or a mean has the wrong shape.
+    """
+    k, largest = checks.integer(k, "k", least=0), min(rbm.N, rbm.M)
+    if k > largest:
+        raise ValueError(f"k must be at most {largest}, the number of modes, got {k}")
+    v_mean = checks.real_array(v_mean, (rbm.N,), "v_mean")
+    h_mean = checks.real_array(h_mean, (rbm.M,), "h_mean")
+    m = modes(rbm)
+    kept = (m.U[:, :k] * m.s[:k]) @ m.V[:, :k].T
+    rest = rbm.W - kept
+    return RBM(kept, rbm.a + rest @ h_mean, rbm.b + rest.T @ v_mean), float(v_mean @ rest @ h_mean)
+
+
 # ---------------------------------------------------------------- one mode
 @dataclass(frozen=True)
 class Quartic:
@@ -548,6 +622,7 @@ def mode_potential(
     -------
     ModePotential
     """
+    checks.instance(rbm, RBM, "rbm")
     v, h = checks.real_array(v, (rbm.N,), "v"), checks.real_array(h, (rbm.M,), "h")
     m, beta = modes(rbm), checks.inverse_temperature(beta)
     i = checks.integer(mode, "mode", least=0)

@@ -94,18 +94,32 @@ class Modes:
 
     @cached_property
     def x0(self) -> np.ndarray:
-        """Saddle points, x0 = -b0 / s; NaN where s is zero up to rounding: such a mode is a plane."""
-        return -self.b0 / self._nonzero_s
+        """Saddle points, x0 = -b0 / s; infinite where s is zero up to rounding: such a mode is a plane."""
+        return -self._over_s(self.b0)
 
     @cached_property
     def y0(self) -> np.ndarray:
-        """Saddle points, y0 = -a0 / s; NaN where s is zero up to rounding."""
-        return -self.a0 / self._nonzero_s
+        """Saddle points, y0 = -a0 / s; infinite where s is zero up to rounding."""
+        return -self._over_s(self.a0)
 
     @cached_property
     def saddle_energy(self) -> np.ndarray:
-        """Energy at the saddle points, a0 b0 / s; NaN where s is zero up to rounding."""
-        return self.a0 * self.b0 / self._nonzero_s
+        """Energy at the saddle points, a0 b0 / s; infinite where s is zero up to rounding."""
+        return self._over_s(self.a0 * self.b0)
+
+    def saddle(self, which: Which = _ALL) -> tuple[np.ndarray, np.ndarray]:
+        """The saddle points (x0, y0) of the modes `which`.
+
+        Raises
+        ------
+        ValueError
+            One of these modes has none, because its singular value is zero up to rounding.
+        """
+        if self._flat[which].any():
+            flat = np.arange(len(self.s))[which]
+            first = flat[self._flat[which]][0] if flat.ndim else int(flat)
+            raise ValueError(f"mode {first} (from 0) has singular value 0: its energy is a plane, without a saddle")
+        return self.x0[which], self.y0[which]
 
     @cached_property
     def mu_x(self) -> np.ndarray:
@@ -119,21 +133,27 @@ class Modes:
 
     def to_uw(self, x: np.ndarray, y: np.ndarray, which: Which = _ALL) -> tuple[np.ndarray, np.ndarray]:
         """Coordinates (u, w) along the unstable and the stable axis of the saddles, Eq. (19) at theta = pi/4."""
-        dx, dy = x - self.x0[which], y - self.y0[which]
+        x0, y0 = self.saddle(which)
+        dx, dy = x - x0, y - y0
         return (dx + dy) / np.sqrt(2), (dy - dx) / np.sqrt(2)
 
     def to_xy(self, u: np.ndarray, w: np.ndarray, which: Which = _ALL) -> tuple[np.ndarray, np.ndarray]:
         """The inverse of `to_uw`, Eq. (19)."""
-        return self.x0[which] + (u - w) / np.sqrt(2), self.y0[which] + (u + w) / np.sqrt(2)
+        x0, y0 = self.saddle(which)
+        return x0 + (u - w) / np.sqrt(2), y0 + (u + w) / np.sqrt(2)
 
     def landscape_uw(self, u: np.ndarray, w: np.ndarray, which: Which = _ALL) -> np.ndarray:
         """E_i(u_i, w_i) = a0 b0 / s - s (u^2 - w^2) / 2, Eq. (20)."""
+        self.saddle(which)
         return self.saddle_energy[which] - self.s[which] / 2 * (u**2 - w**2)
 
     @cached_property
-    def _nonzero_s(self) -> np.ndarray:
-        rounding = self.s.max() * max(len(self.U), len(self.V)) * np.finfo(float).eps
-        return np.where(self.s > rounding, self.s, np.nan)
+    def _flat(self) -> np.ndarray:
+        return self.s <= self.s.max() * max(len(self.U), len(self.V)) * np.finfo(float).eps
+
+    def _over_s(self, numerator: np.ndarray) -> np.ndarray:
+        infinite = np.copysign(np.inf, numerator)
+        return np.divide(numerator, self.s, where=~self._flat, out=infinite)
 
 
 def modes(rbm: RBM) -> Modes:
@@ -151,6 +171,7 @@ def modes(rbm: RBM) -> Modes:
     Modes
         The min(N, M) paired modes. 0.5 s for 784 x 3000 couplings on one core.
     """
+    checks.instance(rbm, RBM, "rbm")
     U, s, Vt = np.linalg.svd(rbm.W, full_matrices=False)
     sign = np.where(U.sum(axis=0) < 0, -1.0, 1.0)
     return _with_fields(rbm, U * sign, s, Vt.T * sign)
@@ -200,6 +221,8 @@ def match(new: Modes, reference: Modes) -> Match:
     ValueError
         The two have different shapes.
     """
+    checks.instance(new, Modes, "new")
+    checks.instance(reference, Modes, "reference")
     if new.U.shape != reference.U.shape or new.V.shape != reference.V.shape:
         raise ValueError(f"only modes of equal shapes can be matched, got {new!r} and {reference!r}")
     overlaps = (reference.U.T @ new.U + reference.V.T @ new.V) / 2
@@ -230,6 +253,7 @@ def flow(modes: Modes, i: int, start: tuple[float, float], times: np.ndarray, *,
     (n, 2) array
         x and y at each time.
     """
+    checks.instance(modes, Modes, "modes")
     times = checks.real_array(times, (None,), "times")
     sign = 1.0 if descend else -1.0
 
@@ -238,6 +262,29 @@ def flow(modes: Modes, i: int, start: tuple[float, float], times: np.ndarray, *,
 
     start = checks.real_array(start, (2,), "start")
     return solve_ivp(velocity, times[[0, -1]], start, t_eval=times, rtol=1e-9, atol=1e-12).y.T
+
+
+def without(W: np.ndarray, picture: np.ndarray, pattern: np.ndarray) -> np.ndarray:
+    """Couplings from which a picture and a pattern of hidden units are projected out, Eq. (2.14).
+
+    W' = (1 - p p^T / |p|^2) W (1 - q q^T / |q|^2) couples to nothing along the picture p or the pattern q. This is
+    another model, and not another gauge of the same one: a change of gauge, v -> v - const, moves fields only.
+
+    Parameters
+    ----------
+    W : (N, M) array
+    picture, pattern : (N,) and (M,) arrays
+        Not zero.
+
+    Returns
+    -------
+    (N, M) array
+    """
+    W = checks.real_array(W, (None, None), "W")
+    p, q = (checks.real_array(x, (n,), name) for x, n, name in zip((picture, pattern), W.shape, ("picture", "pattern")))
+    p, q = p / np.linalg.norm(p), q / np.linalg.norm(q)
+    left = W - np.outer(p, p @ W)
+    return left - np.outer(left @ q, q)
 
 
 # ---------------------------------------------------------------- Marchenko-Pastur
@@ -306,29 +353,112 @@ class MarchenkoPastur:
 
 
 def fit_marchenko_pastur(s: np.ndarray, N: int, M: int) -> MarchenkoPastur:
-    """Fit sigma of Eq. (21) to the bulk of the singular values of one (N, M) matrix.
+    """Fit Eq. (21) to the bulk of the singular values of one (N, M) matrix.
 
-    The values not above `MarchenkoPastur.outlier` are regressed on the quantiles of the law (the slope of a
-    quantile-quantile plot), starting from the ratio of the medians, until the set of outliers no longer changes. On a
-    trained model, compare `cdf` with the data: the bulk need not have this shape.
+    n learned modes take n dimensions away from each side: the other values are like those of an (N - n, M - n) matrix.
+    The bulk, the values not above `MarchenkoPastur.outlier`, is regressed on the quantiles of the law of that size (the
+    slope of a quantile-quantile plot), starting from the ratio of the medians, until the set of outliers no longer
+    changes. On a trained model, compare with `bulk_distance`: the bulk need not have this shape.
+
+    Returns
+    -------
+    MarchenkoPastur
+        With sizes N - n and M - n.
 
     Raises
     ------
     ValueError
         Not min(N, M) values, or half of them are zero.
     """
-    unit = MarchenkoPastur(N, M, 1.0)
     s = np.sort(checks.real_array(s, (min(N, M),), "s"))
-    grid = np.linspace(unit.low, unit.high, 10_001)
-    cdf = unit.cdf(grid)
-    fit = MarchenkoPastur(N, M, checks.positive_float(np.median(s), "the median of s") / np.interp(0.5, cdf, grid))
+    scale = checks.positive_float(np.median(s), "the median of s")
+    fit = MarchenkoPastur(N, M, scale / _quantiles(MarchenkoPastur(N, M, 1.0), 1)[0])
     for _ in range(50):
         bulk = s[s <= fit.outlier]
-        quantiles = np.interp((np.arange(len(bulk)) + 0.5) / len(bulk), cdf, grid)
-        fit = MarchenkoPastur(N, M, bulk @ quantiles / (quantiles @ quantiles))
+        n = len(s) - len(bulk)
+        quantiles = _quantiles(MarchenkoPastur(N - n, M - n, 1.0), len(bulk))
+        fit = MarchenkoPastur(N - n, M - n, bulk @ quantiles / (quantiles @ quantiles))
         if (s <= fit.outlier).sum() == len(bulk):
             break
     return fit
+
+
+def _quantiles(law: MarchenkoPastur, n: int) -> np.ndarray:
+    grid = np.linspace(law.low, law.high, 10_001)
+    return np.interp((np.arange(n) + 0.5) / n, law.cdf(grid), grid)
+
+
+def bulk_distance(s: np.ndarray, law: MarchenkoPastur) -> float:
+    """Largest distance between the cumulative distribution of the bulk, the values of `s` up to `law.outlier`, and the
+    law: 1/(2n) at least for n values, some 0.005 for the bulk of a random matrix, however many outliers there are."""
+    bulk = np.sort(s[s <= law.outlier])
+    return float(np.abs(law.cdf(bulk) - (np.arange(len(bulk)) + 0.5) / len(bulk)).max())
+
+
+# ---------------------------------------------------------------- gaps of a spectrum
+@dataclass(frozen=True, eq=False)
+class Spacings:
+    """The spacings at the top of a spectrum against those of a smooth density; made by `spacings`.
+
+    Attributes
+    ----------
+    gaps : (n - 1,) array
+        s_r - s_{r+1}.
+    relative : (n - 1,) array
+        The same, divided by the spacing that the smooth density has there.
+    p_independent, p_repelling : float
+        Probability of a larger maximum of `relative` in spectra of that density whose values are independent of each
+        other, or repel like eigenvalues of random matrices. Both come from finitely many draws.
+    """
+
+    gaps: np.ndarray
+    relative: np.ndarray
+    p_independent: float
+    p_repelling: float
+
+
+def spacings(s: np.ndarray, *, count: int = 40, draws: int = 2000, rng: int | np.random.Generator) -> Spacings:
+    """Is one of the spacings between the `count` largest values of `s` too large for chance?
+
+    The smooth density is that of the curve s(r) = c0 + c1 ln r + c2 (ln r)^2 through values and ranks, Eq. (2.12).
+    Spectra without a gap have s(t_r), where the t_r are apart by independent spacings of mean 1: exponential ones, or
+    those of Wigner's surmise, which repel. Each is treated as the data are, its own curve included.
+
+    Parameters
+    ----------
+    s : (K,) array
+        Singular values, descending.
+    count : int, optional
+        At least 5, at most K.
+    draws : int, optional
+        Spectra of each kind.
+    rng : int or Generator
+
+    Returns
+    -------
+    Spacings
+    """
+    rng, count = checks.as_generator(rng), checks.integer(count, "count", least=5)
+    s = checks.real_array(s, (None,), "s")[:count]
+    if len(s) < count or (np.diff(s) > 0).any():
+        raise ValueError(f"s must have at least {count} values in descending order")
+    curve, relative = _relative_spacings(s)
+    found, steps = [], rng.exponential(size=(2, draws, count))
+    steps[1] = np.sqrt(4 / np.pi * steps[1])  # Wigner's surmise, (pi/2) t exp(-pi t^2 / 4)
+    for kind in steps:
+        simulated = -np.sort(-np.polyval(curve, np.log(np.cumsum(kind, axis=1))), axis=1)
+        largest = _relative_spacings(simulated)[1].max(axis=1)
+        found.append((1 + (largest >= relative.max()).sum()) / (1 + draws))
+    return Spacings(-np.diff(s), relative, *found)
+
+
+def _relative_spacings(s: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Coefficients (c2, c1, c0) of the curves, and spacings over their expectation, of spectra s (..., n)."""
+    log_rank = np.log(np.arange(1, s.shape[-1] + 1))
+    curve = np.polyfit(log_rank, s.T, 2)
+    middle = np.arange(1.5, s.shape[-1])
+    slope = (2 * curve[0, ..., None] * np.log(middle) + curve[1, ..., None]) / middle
+    return curve, np.diff(s) / slope
 
 
 # ---------------------------------------------------------------- random states

@@ -9,8 +9,12 @@ measured at its checkpoints; what it needs is on disk, so that a run that was ki
     FOLDER/pcd-500-0/check_3.npz  what was measured there
     FOLDER/pcd-500-0.npz          the result: final weights, rounded, and all measurements
 
-`run` does the work, through joblib: on one machine or on a dask cluster. `collect` copies results to ``data/study``,
-where `rbmkit.study()` reads them. The command line is ``python -m rbmkit study --help``.
+All members of a folder are trained by one of two protocols: the *mild* one of this series (`Protocol`: SGD, centred
+gradient) or the one after the *paper* (`PaperProtocol`: Adam, uncentred), with couplings that grow strong.
+
+`run` does the work, through joblib: on one machine or on a dask cluster. `collect` copies results to ``data/study``
+(mild) or ``data/strong`` (paper), where `rbmkit.study` reads them. The command line is
+``python -m rbmkit study --help``.
 """
 
 from __future__ import annotations
@@ -22,11 +26,12 @@ import socket
 import sqlite3
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from itertools import takewhile
 from pathlib import Path
+from typing import ClassVar
 
 import joblib
 import numpy as np
@@ -36,7 +41,7 @@ from rbmkit import checks, data, reciprocal
 from rbmkit.likelihood import ais, exact_log_z, raise_bound, reverse_ais
 from rbmkit.model import RBM
 from rbmkit.sampling import gibbs
-from rbmkit.training import METHODS, SGD, Training
+from rbmkit.training import METHODS, SGD, Adam, Training
 
 CHECKPOINTS = (0, 0.05, 0.1, 0.15, 0.2, 0.35, 0.5, 0.75, 1, 2, 3, 5, 7, 10, 15, 20, 30, 40, 60)
 DATA_SETS = ("mnist", "bars")
@@ -44,6 +49,8 @@ LEADING, VECTORS = 8, 5  # modes with statistics; modes whose vectors are kept
 ANNEALING = {"runs": 100, "temperatures": 1000}  # of each estimate of ln Z
 SAMPLES = {"chains": 200, "steps": 100}  # chains of the training, run on
 EXAMPLES = {"raise": 50, "modes": 2000, "train": 5000}  # test examples for RAISE and x, y; training examples for F
+REST = 20  # singular values of what remains without the mean, Sec. 2.8
+_ENDS = tuple(f"log_z_{end}{part}" for end in ("low", "high") for part in ("", "_stderr", "_ess"))
 _ENUMERATED = 20  # units of the smaller layer up to which ln Z is exact
 
 
@@ -63,6 +70,10 @@ class Protocol:
         then falls linearly to zero; the gradient is centred; the visible fields start at the logit of the pixel means.
     """
 
+    name: ClassVar[str] = "mild"
+    temperatures: ClassVar[int] = ANNEALING["temperatures"]
+    strong: ClassVar[bool] = False  # couplings that learn the mean, and trap the chains
+
     data: str = "mnist"
     epochs: float = 20.0
     steps: int = 5
@@ -76,13 +87,115 @@ class Protocol:
             raise ValueError(f"unknown data {self.data!r}; choose one of {', '.join(DATA_SETS)}")
         checks.positive_float(self.epochs, "epochs")
 
-    def checkpoints(self) -> list[float]:
-        """Epochs at which the members are measured."""
+    def checkpoints(self, method: str = "PCD") -> list[float]:
+        """Epochs at which the members of a method are measured."""
         return [epoch for epoch in CHECKPOINTS if epoch < self.epochs] + [self.epochs]
 
-    def saves(self) -> list[float]:
+    def saves(self, method: str = "PCD") -> list[float]:
         """Epochs at which the state of a training is written: every epoch, and the checkpoints."""
         return sorted({*self.checkpoints(), *range(int(self.epochs) + 1)})
+
+    def detailed(self, epoch: float) -> bool:
+        """Whether ln Z is estimated, and vectors of the modes are kept, at this checkpoint (always at the last one)."""
+        return True
+
+    def kept(self, member: Member, values: np.ndarray) -> list[int]:
+        """Which checkpoints leave their model in the result; the (T,) `values` are their largest singular values."""
+        return [len(values) - 1]
+
+    def start(self, member: Member, examples: np.ndarray) -> Training:
+        """The training of a member at epoch 0."""
+        rng, means = member.rng(), examples.mean(axis=0)
+        rbm = RBM.random(examples.shape[1], member.hidden, sigma=self.sigma, rng=rng, pixel_means=means)
+        schedule = ((0, 1), (self.epochs / 2, 1), (self.epochs, 0))
+        return self._training(rbm, examples, member, SGD(self.learning_rate), rng, schedule=schedule, centred=True)
+
+    def finished(self, training: Training) -> bool:
+        """Whether a training ends before its last epoch."""
+        return False
+
+    def _training(self, rbm, examples, member, optimiser, rng, **options) -> Training:
+        options |= {"method": member.method, "steps": self.steps, "batch_size": self.batch_size, "chains": self.chains}
+        return Training(rbm, examples, optimiser=optimiser, rng=rng, **options)
+
+
+@dataclass(frozen=True)
+class PaperProtocol(Protocol):
+    """After the paper: Adam at a constant rate, a gradient that is not centred, and couplings that grow large.
+
+    PCD starts with visible fields at the logit of the pixel means, CD and Rdm with all fields as random as the
+    couplings. The chains of such trainings are not in equilibrium, so the upper end of ln Z is always by RAISE.
+
+    Attributes
+    ----------
+    epochs : float
+        Length of a training with PCD; one with CD or Rdm ends when the largest singular value is above `until` at a
+        saved epoch from `least` on, or after `longest` epochs.
+    learning_rate, slow_rate : float
+        Of Adam, for PCD; for CD and Rdm.
+    """
+
+    name: ClassVar[str] = "paper"
+    temperatures: ClassVar[int] = 3000
+    strong: ClassVar[bool] = True
+
+    epochs: float = 100.0
+    learning_rate: float = 1e-3
+    slow_rate: float = 1e-4
+    until: float = 35.0
+    longest: float = 300.0
+    least: float = 10.0
+
+    def checkpoints(self, method: str = "PCD") -> list[float]:
+        """Epochs at which the members of a method are measured."""
+        return [*_up_to(self._last(method), CHECKPOINTS[:14], range(20, int(self.longest), 10))]
+
+    def saves(self, method: str = "PCD") -> list[float]:
+        """Epochs at which the state of a training is written."""
+        return [*_up_to(self._last(method), CHECKPOINTS[:13], range(10, int(self.longest), 5))]
+
+    def detailed(self, epoch: float) -> bool:
+        """Whether ln Z is estimated, and vectors of the modes are kept, at this checkpoint (always at the last one)."""
+        return epoch in (0, 0.5, 1, 3, 10, 30, 60, 100, 200)
+
+    def kept(self, member: Member, values: np.ndarray) -> list[int]:
+        """Which checkpoints leave their model in the result; the (T,) `values` are their largest singular values.
+
+        The first replica of each kind; replicas 1 and 2 if small. The first of the small ones also when the largest
+        singular value has come to 10, 20 and 35.
+        """
+        last, small = len(values) - 1, member.hidden <= 500
+        if member.replica > (2 if small else 0):
+            return []
+        marks = [int(np.argmax(values >= mark)) for mark in (10, 20, 35) if small and (values >= mark).any()]
+        return sorted({*(marks if member.replica == 0 else []), last})
+
+    def start(self, member: Member, examples: np.ndarray) -> Training:
+        """The training of a member at epoch 0."""
+        rng, shape = member.rng(), (examples.shape[1], member.hidden)
+        if member.method == "PCD":
+            rbm = RBM.random(*shape, sigma=self.sigma, rng=rng, pixel_means=examples.mean(axis=0))
+            return self._training(rbm, examples, member, Adam(self.learning_rate), rng)
+        rbm = RBM(*(rng.normal(0, self.sigma, size=size) for size in (shape, *shape)))
+        return self._training(rbm, examples, member, Adam(self.slow_rate), rng)
+
+    def finished(self, training: Training) -> bool:
+        """Whether a training ends before its last epoch: the rule of `until`, for CD and Rdm."""
+        if training.method == "PCD" or training.epoch < self.least:
+            return False
+        return np.linalg.svd(training.rbm.W, compute_uv=False)[0] > self.until
+
+    def _last(self, method: str) -> float:
+        return self.epochs if method == "PCD" else self.longest
+
+
+PROTOCOLS = {kind.name: kind for kind in (Protocol, PaperProtocol)}
+
+
+def _up_to(last: float, *epochs: Iterable[float]) -> Iterator[float]:
+    """All epochs below the last, and the last."""
+    yield from (epoch for several in epochs for epoch in several if epoch < last)
+    yield last
 
 
 @dataclass(frozen=True)
@@ -123,7 +236,8 @@ def members(
 
 def settings(protocol: Protocol) -> dict:
     """All that is the same for the members of a study: the protocol and the sizes of what is measured."""
-    return {"protocol": asdict(protocol), "annealing": ANNEALING, "samples": SAMPLES, "examples": EXAMPLES}
+    annealing = ANNEALING | {"temperatures": protocol.temperatures}
+    return {"protocol": asdict(protocol), "annealing": annealing, "samples": SAMPLES, "examples": EXAMPLES}
 
 
 def load_data(protocol: Protocol) -> tuple[np.ndarray, np.ndarray]:
@@ -144,32 +258,24 @@ def train(folder: Path, member: Member, protocol: Protocol, examples: np.ndarray
     ValueError
         The last saved state is truncated, altered or that of another training; nothing is overwritten.
     """
-    training, saves = _start(member, protocol, examples), protocol.saves()
-    done = list(takewhile(lambda epoch: _state(folder, member, epoch).exists(), saves))
+    training, saves = protocol.start(member, examples), protocol.saves(member.method)
+    done = _saved(folder, member, protocol)
     if done:
         training = _resume(_state(folder, member, done[-1]), training, done[-1])
     for epoch in saves[len(done) :]:
+        if done and protocol.finished(training):
+            break
         updates = round(epoch * training.updates_per_epoch) - training.update
         if updates:
             training.run(updates / training.updates_per_epoch, progress=False)
         with _writing(_state(folder, member, epoch)) as path:
             training.save(path)
+        done.append(epoch)
 
 
-def _start(member: Member, protocol: Protocol, examples: np.ndarray) -> Training:
-    rng, means = member.rng(), examples.mean(axis=0)
-    return Training(
-        RBM.random(examples.shape[1], member.hidden, sigma=protocol.sigma, rng=rng, pixel_means=means),
-        examples,
-        method=member.method,
-        steps=protocol.steps,
-        batch_size=protocol.batch_size,
-        chains=protocol.chains,
-        optimiser=SGD(protocol.learning_rate),
-        schedule=((0, 1), (protocol.epochs / 2, 1), (protocol.epochs, 0)),
-        centred=True,
-        rng=rng,
-    )
+def _saved(folder: Path, member: Member, protocol: Protocol) -> list[float]:
+    """Epochs of the states that are there, up to the first that is not."""
+    return list(takewhile(lambda epoch: _state(folder, member, epoch).exists(), protocol.saves(member.method)))
 
 
 def _resume(path: Path, fresh: Training, epoch: float) -> Training:
@@ -199,31 +305,61 @@ def measure(folder: Path, member: Member, protocol: Protocol, examples: np.ndarr
 
     The modes are followed backwards: mode i of a checkpoint is the one that becomes the i-th of the final model.
     """
-    epochs, modes, rows = protocol.checkpoints(), None, []
-    fresh = _start(member, protocol, examples)
+    last = _saved(folder, member, protocol)[-1]
+    epochs = [*_up_to(last, protocol.checkpoints(member.method))]
+    fresh, modes, rows = protocol.start(member, examples), None, []
     for epoch in reversed(epochs):
         training = _resume(_state(folder, member, epoch), fresh, epoch)
-        rbm, path = training.rbm, folder / member.name / f"check_{epoch:g}.npz"
-        modes, overlap = _follow(rbm, modes)
+        path = folder / member.name / f"check_{epoch:g}.npz"
+        modes, overlap = _follow(training.rbm, modes)
         if not path.exists():
-            rng = member.rng(stage=1 + training.update)
-            v = gibbs(rbm, training.chain_states[: SAMPLES["chains"]], steps=SAMPLES["steps"], rng=rng).v
-            states = {"data": _pairs(rbm, test[: EXAMPLES["modes"]], rng), "samples": _pairs(rbm, v, rng)}
-            row = _spectrum(modes) | _free_energies(rbm, examples, test)
-            options = {"temperatures": ANNEALING["temperatures"], "pixel_means": examples.mean(axis=0), "rng": rng}
-            row |= _bracket(rbm, v if member.method == "PCD" else None, test, options)
-            row |= _variables("leading", modes, np.argsort(-modes.s, kind="stable")[:LEADING], overlap, states)
-            row |= _variables("followed", modes, np.arange(min(LEADING, len(modes.s))), overlap, states)
-            _write(path, row)
+            detailed = epoch == last or protocol.detailed(epoch)
+            _write(path, _row(training, member, protocol, modes, overlap, examples, test, detailed))
         rows.append(checks.read_npz(path, ("singular_values",), kind=data.STUDY_KIND))
         if not np.allclose(rows[-1]["singular_values"], np.sort(modes.s)[::-1], rtol=1e-5, atol=1e-6):
             raise ValueError(f"{path} was measured on another model; remove it to measure again")
-        if epoch == epochs[-1]:
-            final = _rounded(training, test)
+    rows.reverse()
+    values = np.array([row["singular_values"][0] for row in rows])
+    kept = [epochs[k] for k in protocol.kept(member, values)]
+    models = [_resume(_state(folder, member, epoch), fresh, epoch).rbm for epoch in kept]
     text = {"member": asdict(member), **settings(protocol), "training": fresh.options()}
-    final |= {"epochs": np.array(epochs, float), "text": json.dumps(text)}
-    stacked = {name: np.array([row[name] for row in reversed(rows)]) for name in rows[0]}
-    _write(folder / f"{member.name}.npz", final | stacked)
+    result = _models(kept, models, last, test) | {"epochs": np.array(epochs, float), "text": json.dumps(text)}
+    result |= {name: np.array([row[name] for row in rows if name in row]) for name in rows[-1]}
+    if protocol.strong:
+        result["vector_epochs"] = np.array([epoch for epoch, row in zip(epochs, rows) if "U" in row], float)
+        result |= {name: x.astype(np.float32) for name, x in result.items() if name.startswith(("leading", "followed"))}
+    _write(folder / f"{member.name}.npz", result)
+
+
+def _row(
+    training: Training,
+    member: Member,
+    protocol: Protocol,
+    modes: reciprocal.Modes,
+    overlap: np.ndarray,
+    examples: np.ndarray,
+    test: np.ndarray,
+    detailed: bool,
+) -> dict:
+    """All that is measured at one checkpoint."""
+    rbm, rng, means = training.rbm, member.rng(stage=1 + training.update), examples.mean(axis=0)
+    v = gibbs(rbm, training.chain_states[: SAMPLES["chains"]], steps=SAMPLES["steps"], rng=rng).v
+    states = {"data": _pairs(rbm, test[: EXAMPLES["modes"]], rng), "samples": _pairs(rbm, v, rng)}
+    row = _spectrum(modes, detailed) | _free_energies(rbm, examples, test)
+    options = {"temperatures": protocol.temperatures, "pixel_means": means, "rng": rng}
+    equilibrium = v if member.method == "PCD" and not protocol.strong else None
+    row |= _bracket(rbm, equilibrium, test, options) if detailed else dict.fromkeys(_ENDS, np.nan)
+    row |= _variables("leading", modes, np.argsort(-modes.s, kind="stable")[:LEADING], overlap, states)
+    row |= _variables("followed", modes, np.arange(min(LEADING, len(modes.s))), overlap, states)
+    return row | _gauge(rbm, means - 0.5, test) if protocol.strong else row
+
+
+def _gauge(rbm: RBM, contrast: np.ndarray, test: np.ndarray) -> dict[str, np.ndarray]:
+    """Leading singular values without contrast x uniform pattern; summary over hidden units of their mean activity."""
+    rest = reciprocal.without(rbm.W, contrast, np.ones(rbm.M))
+    activity = rbm.hidden_mean(test[: EXAMPLES["modes"]]).mean(axis=0)
+    values = np.linalg.svd(rest, compute_uv=False)[:REST].astype(np.float32)
+    return {"rest_values": values, "activity": _summary(activity[:, None])[0].astype(np.float32)}
 
 
 def _follow(rbm: RBM, reference: reciprocal.Modes | None) -> tuple[reciprocal.Modes, np.ndarray]:
@@ -234,10 +370,10 @@ def _follow(rbm: RBM, reference: reciprocal.Modes | None) -> tuple[reciprocal.Mo
     return found.modes, found.overlap
 
 
-def _spectrum(modes: reciprocal.Modes) -> dict[str, np.ndarray]:
+def _spectrum(modes: reciprocal.Modes, detailed: bool) -> dict[str, np.ndarray]:
     order = np.argsort(-modes.s, kind="stable")
     vectors = {name: getattr(modes, name)[:, order[:VECTORS]].astype(np.float16) for name in ("U", "V")}
-    return {"singular_values": modes.s[order].astype(np.float32)} | vectors
+    return {"singular_values": modes.s[order].astype(np.float32)} | (vectors if detailed else {})
 
 
 def _pairs(rbm: RBM, v: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
@@ -286,16 +422,23 @@ def _bracket(rbm: RBM, samples: np.ndarray | None, test: np.ndarray, options: di
             found = raise_bound(rbm, some, chains=ANNEALING["runs"] // EXAMPLES["raise"], **options)
             log_z = -rbm.free_energy(some) - found.value
             high = log_z.mean(), log_z.std(ddof=1) / np.sqrt(len(some)), found.ess.mean()
-    parts = ("", "_stderr", "_ess")
-    return {f"log_z_{end}{part}": x for end, y in (("low", low), ("high", high)) for part, x in zip(parts, y)}
+    return dict(zip(_ENDS, (*low, *high), strict=True))
 
 
-def _rounded(training: Training, test: np.ndarray) -> dict[str, np.ndarray]:
-    """Final parameters, W in half precision; mean and spread of the change of F over test examples by rounding."""
-    rbm = training.rbm
-    W, a, b = rbm.W.astype(np.float16), rbm.a.astype(np.float32), rbm.b.astype(np.float32)
-    change = RBM(W, a, b).free_energy(test) - rbm.free_energy(test)
-    return {"W": W, "a": a, "b": b, "rounding": np.array([change.mean(), change.std()])}
+def _models(kept: list[float], models: list[RBM], last: float, test: np.ndarray) -> dict[str, np.ndarray]:
+    """Parameters, W in half precision: of the final model as W, a and b, of earlier ones stacked, with their epochs.
+
+    `rounding` is the mean and the spread over test examples of the change of F of the final model; empty without one.
+    """
+    small = [{"W": m.W.astype(np.float16), "a": m.a.astype(np.float32), "b": m.b.astype(np.float32)} for m in models]
+    found = {"rounding": np.empty(0)}
+    if kept and kept[-1] == last:
+        change = RBM(**small[-1]).free_energy(test) - models[-1].free_energy(test)
+        found = small.pop() | {"rounding": np.array([change.mean(), change.std()])}
+    if small:
+        found |= {f"snapshot_{name}": np.array([each[name] for each in small]) for name in small[0]}
+        found["snapshot_epochs"] = np.array(kept[: len(small)], float)
+    return found
 
 
 def _write(path: Path, arrays: dict) -> None:
@@ -418,6 +561,16 @@ def _agree(folder: Path, protocol: Protocol) -> None:
         raise ValueError(f"{path} has other settings; give the same options again, or another folder")
 
 
+def _protocol_of(folder: str | os.PathLike) -> str:
+    """Name of the protocol of a working folder."""
+    path = Path(folder) / "study.json"
+    try:
+        stored = set(json.loads(path.read_text())["protocol"])
+    except (OSError, ValueError, KeyError) as error:
+        raise ValueError(f"{path} does not say which protocol the results are of: {error}") from error
+    return next(name for name, kind in PROTOCOLS.items() if {field.name for field in fields(kind)} == stored)
+
+
 def _result(folder: Path, member: Member) -> Path:
     return folder / f"{member.name}.npz"
 
@@ -450,7 +603,9 @@ def locked(folder: Path) -> Iterator[None]:
 
 
 def collect(folder: str | os.PathLike, target: str | os.PathLike | None = None) -> list[Path]:
-    """Copy the results in a working folder to `target` (default ``data/study``) and write their checksums there.
+    """Copy the results in a working folder to `target` and write their checksums there.
+
+    By default that is where `rbmkit.study` reads them: ``data/study``, or ``data/strong`` for the paper's protocol.
 
     Results of other members that are there already stay.
 
@@ -459,12 +614,12 @@ def collect(folder: str | os.PathLike, target: str | os.PathLike | None = None) 
     FileNotFoundError, ValueError
         No results; one is truncated or foreign. Nothing is copied then.
     """
-    target = data.data_folder() / "study" if target is None else Path(target)
     results = sorted(Path(folder).glob("*.npz"))
     if not results:
         raise FileNotFoundError(f"no results in {folder}: no member is finished")
     for path in results:
         checks.read_npz(path, data.STUDY_KEYS, kind=data.STUDY_KIND)
+    target = data.data_folder() / data.STUDIES[_protocol_of(folder)] if target is None else Path(target)
     target.mkdir(parents=True, exist_ok=True)
     known = set(data.read_sums(target)) if (target / data.SUMS).exists() else set()
     for path in results:
@@ -495,7 +650,8 @@ def status(folder: str | os.PathLike, wanted: Sequence[Member], protocol: Protoc
 def _work_done(folder: Path, wanted: Sequence[Member], protocol: Protocol) -> dict[str, tuple[float, float]]:
     found = {}
     for member in wanted:
-        home, saves, points = folder / member.name, protocol.saves(), protocol.checkpoints()
+        home, saves = folder / member.name, protocol.saves(member.method)
+        points = protocol.checkpoints(member.method)
         epochs = [epoch for epoch in saves if (home / f"epoch_{epoch:g}.npz").exists()]
         measured = sum((home / f"check_{epoch:g}.npz").exists() for epoch in points)
         unit, total = member.hidden / 500, saves[-1] + len(points)

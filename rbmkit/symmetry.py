@@ -397,6 +397,7 @@ class Landau:
 
 def critical_coupling(modes: Modes, i: int = 0, means: tuple[np.ndarray, np.ndarray] | None = None) -> float:
     """beta lambda_c of mode i: 1 / sqrt(var x var y) over independent units; exactly 4 if all means are 1/2."""
+    checks.instance(modes, Modes, "modes")
     var_x, var_y = (np.sum(c**2 * m * (1 - m)) for c, m in zip(_vectors(modes, i), _means(modes, means), strict=True))
     return float(1 / np.sqrt(var_x * var_y))
 
@@ -419,11 +420,13 @@ def mode_cumulants(
     -------
     (4,) array
     """
+    checks.instance(modes, Modes, "modes")
     c, m = _direction(modes, i, stable), np.concatenate(_means(modes, means))
     variance = m * (1 - m)
     if not (c**2 * variance).any():
         raise ValueError("means must leave a unit of the mode free: all are 0 or 1, and z has no fluctuations")
-    shift = -(modes.y0[i] + (-1 if stable else 1) * modes.x0[i]) / np.sqrt(2)
+    x0, y0 = modes.saddle(i)
+    shift = -(y0 + (-1 if stable else 1) * x0) / np.sqrt(2)
     terms = c * m, c**2 * variance, c**3 * variance * (1 - 2 * m), c**4 * variance * (1 - 6 * variance)
     return np.array([term.sum() for term in terms]) + [shift, 0, 0, 0]
 
@@ -455,6 +458,7 @@ def landau(
         Means of the units if mode i were absent, from `cavity_means`: the other modes enter through them. Default:
         1/2, the other modes at mu, as in the paper; then gamma = psi = 0.
     """
+    checks.instance(modes, Modes, "modes")
     beta = checks.positive_float(beta, "beta")
     mu, k2, k3, k4 = mode_cumulants(modes, i, stable=stable, means=means)
     root, g3, g4 = np.sqrt(k2), k3 / k2**1.5, k4 / k2**2
@@ -464,6 +468,7 @@ def landau(
 
 def landau_of_marginal(modes: Modes, i: int = 0, *, stable: bool = False, beta: float = 1.0) -> Landau:
     """Eq. (56) with the Taylor coefficients at mu of the exact -ln rho(z), by central differences."""
+    checks.instance(modes, Modes, "modes")
     beta = checks.positive_float(beta, "beta")
     c, mu = _direction(modes, i, stable), mode_cumulants(modes, i, stable=stable)[0]
     v = -log_density(c, c.sum() / 2 + _DIFFERENCE * np.arange(4))  # even about the centre
@@ -492,6 +497,7 @@ def landau_curve(
         As in `landau`.
     z : (n,) array
     """
+    checks.instance(modes, Modes, "modes")
     beta, z = checks.positive_float(beta, "beta"), checks.real_array(z, (None,), "z")
     c, mu = _direction(modes, i, stable), mode_cumulants(modes, i, stable=stable, means=means)[0]
     if means is None:
@@ -523,6 +529,8 @@ def cavity_means(
     -------
     (N,) and (M,) arrays
     """
+    checks.instance(rbm, RBM, "rbm")
+    checks.instance(modes, Modes, "modes")
     v, h = _in_unit_interval(v, rbm.N, "v"), _in_unit_interval(h, rbm.M, "h")
     U, V = modes.U[:, i], modes.V[:, i]
     field_v = rbm.a + rbm.W @ h - U * (modes.a0[i] + modes.s[i] * (V @ h))
@@ -609,6 +617,7 @@ def order_parameter(paths: ModePaths, i: int = 0) -> OrderParameter:
         E.g. `Statistics.leading`.
     i : int, optional
     """
+    checks.instance(paths, ModePaths, "paths")
     sign = np.where(paths.mu_x[:, i] < 0, -1.0, 1.0)
 
     def uw(x: np.ndarray, y: np.ndarray) -> np.ndarray:  # Eq. (19)

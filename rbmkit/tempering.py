@@ -45,7 +45,7 @@ from rbmkit.sampling import draw_seed, threads_for
 
 _KIND = "rbmkit.Tempering/1"
 _MEAN_MARGIN = 0.01  # as in annealing: independent pixels keep their means this far from 0 and 1
-_FIRST_RUNGS = 32  # rungs per piece of the path before they are adapted
+_FIRST_RUNGS = 32  # rungs before they are adapted, about; the RBMs of the path are among them
 _CHUNK = 256  # chains per task that share the sums of W, about
 
 
@@ -82,9 +82,9 @@ class Tempered:
 def independent(rbm: RBM, states: np.ndarray | None = None) -> RBM:
     """Independent units of the size of `rbm` with the means that v and, by `rbm`, h have over `states`: W = 0.
 
-    On the line from here to `rbm` the means of both layers stay near where they are: only correlations grow. With b = 0
-    instead, as in `ais`, a strong leading mode along the mean state acts as a field that grows faster than the others:
-    first all pixels go off, then they come back in a jump that no replica passes.
+    Both layers start where they should be, and on the line from here to `rbm` it is mainly correlations that grow. With
+    b = 0, as in `ais`, a strong leading mode along the mean state can act as a field that grows before the others: then
+    all pixels go off, and come back in a jump that no replica passes (benchmarks/README.md has such a model).
 
     Parameters
     ----------
@@ -110,8 +110,8 @@ class Tempering:
     ladders : int
         Independent ladders, at least 2; they give the error bars, and the threads share them.
     rungs : (R,) array, optional
-        Places of the rungs on the path, increasing from 0 to len(path) - 1. Default: 32 per piece of the path, to be
-        replaced by `adapt`.
+        Places of the rungs on the path, increasing from 0 to len(path) - 1. Default: 32 or more at equal intervals, to
+        be replaced by `adapt`.
     start : (n, N) array of 0 and 1, optional
         Every replica of ladder l starts at row l modulo n. Default: independent pixels.
     rng : int or Generator
@@ -120,6 +120,14 @@ class Tempering:
     ------
     ValueError, TypeError
         Path too short or of different shapes, W of the first not zero, rungs not increasing, fewer than two ladders.
+
+    Examples
+    --------
+    >>> rbm = RBM(np.full((12, 8), 1.4), np.full(12, -5.5), np.full(8, -8.4))  # all on, or all off
+    >>> run = Tempering([independent(rbm), rbm], ladders=20, start=np.ones(12), rng=1).adapt(200)
+    >>> samples = run.run(400).samples
+    >>> samples.shape
+    (40, 20, 12)
     """
 
     def __init__(
@@ -134,7 +142,7 @@ class Tempering:
         self.path = _checked_path(path)
         self.ladders, rng = checks.integer(ladders, "ladders", least=2), checks.as_generator(rng)
         pieces, base = len(self.path) - 1, self.path[0]
-        rungs = np.linspace(0, pieces, pieces * _FIRST_RUNGS) if rungs is None else _checked_rungs(rungs, pieces)
+        rungs = _first_rungs(pieces) if rungs is None else _checked_rungs(rungs, pieces)
         self.seed, self.sweep = draw_seed(rng), 0
         if start is None:
             start = (rng.random((self.ladders, base.N)) < expit(base.a)).astype(np.uint8)
@@ -327,8 +335,13 @@ def _bennett(up: np.ndarray, down: np.ndarray) -> tuple[float, np.ndarray]:
 
     ends = np.concatenate([up.ravel(), -down.ravel()])
     C = brentq(difference, ends.min() - 40, ends.max() + 40)
-    above, below = expit(up - C).sum(axis=0), expit(down + C).sum(axis=0)
-    return C, C + np.log(above.sum() - above) - np.log(below.sum() - below)
+    above, below = (_without_one(x.sum(axis=0)) for x in (expit(up - C), expit(down + C)))
+    return C, C + np.log(above) - np.log(below)
+
+
+def _without_one(sums: np.ndarray) -> np.ndarray:
+    """Sum over all ladders but one; positive even if that one had all the weight."""
+    return np.maximum(sums.sum() - sums, np.finfo(float).tiny)
 
 
 def _journeys(replicas: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -358,6 +371,10 @@ def _checked_path(path: Sequence[RBM]) -> list[RBM]:
     if path[0].W.any():
         raise ValueError("the first RBM of a path must have W = 0, so that it is sampled exactly: see independent()")
     return path
+
+
+def _first_rungs(pieces: int) -> np.ndarray:
+    return np.linspace(0, pieces, 1 + pieces * -(-_FIRST_RUNGS // pieces))
 
 
 def _checked_rungs(rungs: np.ndarray, pieces: int) -> np.ndarray:

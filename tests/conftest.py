@@ -28,7 +28,7 @@ def one_thread():
 @pytest.fixture(scope="session")
 def built_book():
     """The folder of the book, built once (its frames are drawn again only if their sources changed)."""
-    pytest.importorskip("myst_nb", reason="the book needs pip install .[book]")
+    pytest.importorskip("myst_nb", reason="the book needs pip install '.[book]'")
     from tools import book
 
     assert book.build() == 0, "Sphinx warns, see above"

@@ -1,7 +1,9 @@
 """The book, the slides and the student copy: complete, self-contained, and linked without a hole."""
 
 import ast
+import itertools
 import json
+import math
 import re
 from collections import Counter
 from html.parser import HTMLParser
@@ -10,7 +12,7 @@ from urllib.parse import unquote, urlsplit
 
 import pytest
 
-pytest.importorskip("myst_nb", reason="the book and the slides need pip install .[book]")
+pytest.importorskip("myst_nb", reason="the book and the slides need pip install '.[book]'")
 
 from tools import book, series, slides, student
 
@@ -122,16 +124,33 @@ def test_explorers_have_frames(pages, name):
     text = page.path.read_text("utf-8")
     folders = sorted(path for path in (book.HTML / "_static" / "frames" / name).iterdir())
     assert len(folders) == sum(s.shows for s in series.explorer_code(series.read(name))) == text.count('class="frames"')
-    for folder in folders:
-        axes = json.loads((book.FRAMES / name / folder.name / "axes.json").read_text())["axes"]
+    grids = book.GRID.get(name, [])
+    assert len(grids) <= len(folders)
+    for folder, grid in itertools.zip_longest(folders, grids):
+        axes = json.loads((book.FRAMES / name / folder.name / "axes.json").read_text())
         files = list(folder.glob("*.png"))
-        count = 1
-        for _, values in axes:
-            assert len(values) > 1
-            count *= len(values)
-        assert len(files) == count
-        assert len({path.read_bytes() for path in files}) > count / 2
-        assert sum(path.stat().st_size for path in files) < 2_000_000
+        most = grid.values() if grid else book.USUAL
+        assert all(1 < len(axis["texts"]) <= count for axis, count in zip(axes, most, strict=True))
+        assert len(files) == math.prod(len(axis["texts"]) for axis in axes)
+        assert len(axes) > 1
+        assert len({path.read_bytes() for path in files}) > len(files) / 2
+
+
+def test_frames_are_many_and_small(pages):
+    """Enough places to be worth moving (of the training, three methods at nine times), within 25 MB for all."""
+    folders = [path for path in (book.HTML / "_static" / "frames").glob("*/*") if path.is_dir()]
+    counts = {f"{path.parent.name} {path.name}": len(list(path.glob("*.png"))) for path in folders}
+    assert {name for name, count in counts.items() if count < 100} == {"01_training 0"}
+    sizes = [path.stat().st_size for folder in folders for path in folder.glob("*.png")]
+    assert sum(sizes) < 25_000_000
+    assert max(sizes) < 60_000
+
+
+def test_only_the_picture_in_sight_is_loaded(pages):
+    """A page names one frame of each explorer; the others are asked for by its script."""
+    for name in WITH_EXPLORERS:
+        loads = [url for url in pages[book.HTML / "notebooks" / f"{name}.html"].loads if "/frames/" in url]
+        assert len(loads) == len(list((book.HTML / "_static" / "frames" / name).iterdir()))
 
 
 def test_every_module_is_in_the_api(pages):

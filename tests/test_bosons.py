@@ -138,6 +138,15 @@ def test_hermite_states_are_those_of_scipy():
         np.testing.assert_allclose(b.hermite_state(n, -1.0, z), known, atol=1e-12)
 
 
+def test_the_highest_hermite_states_are_normal_and_higher_ones_refused():
+    z = np.linspace(-45, 45, 40_001)
+    top, below = (b.hermite_state(n, 1.0, z) for n in (500, 498))
+    assert [top @ top * (z[1] - z[0]), top @ below * (z[1] - z[0])] == pytest.approx([1, 0], abs=1e-10)
+    for n in (501, 2**70):
+        with pytest.raises(ValueError, match="n must be at most 500, got"):
+            b.hermite_state(n, 1.0, z)
+
+
 def test_separable_well_in_two_coordinates_adds_levels():
     z, y = np.linspace(-5, 5, 81), np.linspace(-4, 4, 71)
     found = b.spectrum(b.Potential((z, y), z[:, None] ** 2 / 2 + 1.5 * y**2), 5)

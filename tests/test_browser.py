@@ -11,6 +11,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.request
 from contextlib import contextmanager
@@ -20,7 +21,7 @@ import pytest
 
 from tools import series
 
-playwright = pytest.importorskip("playwright.sync_api", reason="browser tests need pip install .[test]")
+playwright = pytest.importorskip("playwright.sync_api", reason="browser tests need pip install '.[test]'")
 
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]
 FLAGS += ["--disable-component-update", "--disable-sync"]
@@ -48,6 +49,7 @@ CUT = """right => [...document.querySelectorAll("div.math")].filter(box => box.o
   const out = Math.min(...ends.map(e => e.left)) < from - 2 || (right && Math.max(...ends.map(e => e.right)) > to + 2);
   return out ? box.id || box.innerText : "";
 }).filter(name => name)"""
+DRAWN = """() => { const i = document.querySelector(".frames img"); return i.complete && i.naturalWidth > 100; }"""
 # slides whose content does not fit, after the page has made it smaller
 TOO_LARGE = """() => [...Array(Reveal.getTotalSlides()).keys()].filter(k => {
   Reveal.slide(k);
@@ -191,16 +193,42 @@ def test_notebook_in_jupyterlab(lab, page, name):
 # ------------------------------------------------------------------------------------------------ page of explorers
 
 
-def test_page_of_explorers(browser, page):
-    """`run.py explore`: all explorers of the series, and they answer."""
+@pytest.fixture(scope="module")
+def explorers():
+    """`run.py explore`: its address. At the end, when all browsers have gone, it must have said nothing on stderr."""
+    with tempfile.TemporaryFile("w+") as log:
+        with server("tools.explore", "--no-browser", "--port", "{port}", stderr=log) as address:
+            yield address
+        log.seek(0)
+        assert log.read() == ""
+
+
+@pytest.mark.parametrize("name", WITH_EXPLORERS)
+def test_live_explorers(explorers, page, name):
+    """From the list to each explorer; every control and button changes its picture, by keyboard."""
     page.set_default_timeout(300_000)
-    count = sum(s.shows for name in WITH_EXPLORERS for s in series.explorer_code(series.read(name)))
-    with server("tools.explore", "--no-browser", "--port", "{port}", path="/voila/static/voila.js") as address:
-        page.goto(address)
-        boxes = page.locator(".jp-OutputArea-output .widget-vbox:has(> .widget-image)")
-        page.wait_for_function(f"() => document.querySelectorAll('.widget-image').length >= {count}")
-        assert boxes.count() == count
-        move_everything(page, boxes)
+    page.goto(explorers)
+    links = page.locator(f"a[href^='/{name}/']")
+    assert links.count() == sum(s.shows for s in series.explorer_code(series.read(name)))
+    for address in [link.get_attribute("href") for link in links.all()]:
+        page.goto(explorers + address)
+        image, buttons = page.locator(".frames img"), page.locator(".frames button")
+        page.wait_for_function(DRAWN)
+        for slider in page.locator(".frames input").all():
+            before = image.get_attribute("alt"), image.get_attribute("src")
+            slider.focus()
+            page.keyboard.press("ArrowRight" if slider.input_value() != slider.get_attribute("max") else "ArrowLeft")
+            assert image.get_attribute("alt") != before[0]
+            if buttons.count() == 0:
+                assert new_source(page, image, before[1], seconds=60)
+        for button in buttons.all():
+            before = image.get_attribute("src")
+            button.focus()
+            page.keyboard.press("Enter")
+            assert new_source(page, image, before, seconds=60)
+        page.wait_for_function(DRAWN)
+        assert page.locator(".frames [role=status]").inner_text() == ""
+    assert page.trouble == []
 
 
 # ------------------------------------------------------------------------------------------------------- the book
@@ -225,6 +253,30 @@ def test_frames_slide_without_a_kernel(built_book, page, name):
             assert after[1].startswith("Picture of the explorer at ")
             assert box.locator("img").evaluate("async i => { await i.decode(); return i.naturalWidth; }") > 100
     assert page.trouble == []
+
+
+@pytest.mark.parametrize("name", WITH_EXPLORERS)
+def test_frames_follow_a_finger(built_book, browser, name):
+    """On a phone with a touch screen: a tap on a slider moves it, and the picture of that place is shown."""
+    context = browser.new_context(viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True)
+    phone = context.new_page()
+    phone.set_default_timeout(120_000)
+    phone.goto((built_book / "notebooks" / f"{name}.html").as_uri())
+    phone.evaluate("() => window.MathJax?.startup?.promise")
+    for box in phone.locator(".frames").all():
+        image = box.locator("img")
+        for slider in box.locator("input").all():
+            for share in (0.03, 0.97):
+                slider.scroll_into_view_if_needed()
+                place = slider.bounding_box()
+                slider.tap(position={"x": share * place["width"], "y": place["height"] / 2})
+                last = int(slider.get_attribute("max"))
+                assert int(slider.input_value()) == (0 if share < 0.5 else last)
+                assert box.locator("output").nth(0).inner_text()
+                assert image.evaluate("async i => { await i.decode(); return i.naturalWidth; }") > 100
+        places = [str(control.input_value()) for control in box.locator("input, select").all()]
+        assert image.get_attribute("src").endswith(f"/{'-'.join(places)}.png")
+    context.close()
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -287,7 +339,7 @@ def test_one_search_box_on_a_desktop(built_book, page):
 
 
 def test_slides_show_their_formulas(browser, page, tmp_path):
-    slides = pytest.importorskip("tools.slides", reason="the slides need pip install .[book]")
+    slides = pytest.importorskip("tools.slides", reason="the slides need pip install '.[book]'")
     assert slides.main([]) == 0
     for name in series.names():
         page.goto((slides.SLIDES / f"{name}.html").as_uri())

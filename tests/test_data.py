@@ -241,6 +241,38 @@ def test_download_without_pooch_says_what_to_install(make_mnist, tmp_path, monke
         make_mnist.main([str(tmp_path), "--download"])
 
 
+# ---------------------------------------------------------------- grey levels
+def test_grey_levels_of_a_users_files(small_files, tmp_path):
+    """Gzipped or not; the shipped bits are one threshold of them."""
+    grey = data.read_idx(small_files / "train-images-idx3-ubyte.gz")
+    np.testing.assert_array_equal(grey, np.load(tmp_path / "train.npy"))
+    plain = tmp_path / "plain"
+    plain.write_bytes(gzip.decompress((small_files / "train-images-idx3-ubyte.gz").read_bytes()))
+    np.testing.assert_array_equal(data.read_idx(plain), grey)
+    labels = data.read_idx(small_files / "t10k-labels-idx1-ubyte.gz")
+    np.testing.assert_array_equal(labels, np.load(tmp_path / "test_labels.npy"))
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (lambda content: content[:-1], "truncated or damaged"),
+        (lambda content: content + b"x", "truncated or damaged"),
+        (lambda content: content[:3], "not an IDX file"),
+        (lambda content: b"", "not an IDX file"),
+        (lambda content: b"\0\0\x0d" + content[3:], "not an IDX file of bytes"),
+        (lambda content: gzip.compress(content)[:-20], "truncated or corrupt"),
+    ],
+)
+def test_damaged_idx_files(small_files, tmp_path, damage, message):
+    content = gzip.decompress((small_files / "train-images-idx3-ubyte.gz").read_bytes())
+    (tmp_path / "file").write_bytes(damage(content))
+    with pytest.raises(ValueError, match=message):
+        data.read_idx(tmp_path / "file")
+    with pytest.raises(FileNotFoundError, match="no such file"):
+        data.read_idx(tmp_path / "none")
+
+
 # ---------------------------------------------------------------- patterns
 @pytest.mark.parametrize("side", [1, 2, 3, 4])
 def test_bars_and_stripes_are_all_the_distinct_ones(side):

@@ -9,7 +9,8 @@ import sys
 import numpy as np
 import pytest
 
-from rbmkit.explorers.training import Session, steer
+from rbmkit import RBM
+from rbmkit.explorers.training import Session, completed, steer
 from rbmkit.explorers.widgets import explorer
 from rbmkit.figures.style import COLOURS, MARKERS, canvas
 from tools import series
@@ -51,10 +52,82 @@ def test_extreme_settings_give_a_message_not_a_traceback():
     assert "nats" in message.value or "learning rate" in message.value
 
 
+def test_a_training_beyond_repair_says_so_and_starts_again():
+    """Rdm-1 at a large rate: after some clicks the couplings are too large to enumerate; not one click is silent."""
+    (method, steps, rate), (train, again, message) = (row.children for row in steer().children[:2])
+    method.value, steps.value, rate.value = "Rdm", 1, 10**0.5
+    seen = []
+    for _ in range(10):
+        train.click()
+        seen.append(message.value)
+    assert len(set(seen)) == 10
+    assert any("the largest coupling is" in text for text in seen)
+    assert seen[-1].startswith("This training is beyond repair, start again: fields reach")
+    again.click()
+    assert message.value.startswith("dotted line")
+    rate.value = 0.1
+    train.click()
+    assert message.value.startswith("log-likelihood -1")
+
+
+def test_held_rows_of_a_completed_digit_are_given():
+    rbm, digit = RBM.random(784, 5, sigma=0.1, rng=0), np.random.default_rng(1).integers(0, 2, 784)
+    mosaic = completed(rbm, digit, rows=28, steps=3).axes[0].images[0].get_array()
+    tiles = [mosaic[1:29, 29 * k + 1 : 29 * k + 29] for k in range(10)]
+    for tile in tiles:  # all rows are given: the question, eight answers and the truth are the same
+        np.testing.assert_array_equal(tile, digit.reshape(28, 28))
+    mosaic = completed(rbm, digit, rows=10, steps=3).axes[0].images[0].get_array()
+    assert (mosaic[11:29, 1:29] == 0.5).all()
+    np.testing.assert_array_equal(mosaic[1:11, 30:58], digit.reshape(28, 28)[:10])
+    assert 0 < mosaic[11:29, 30:58].std() < 0.5
+
+
 def test_without_ipywidgets_a_line_says_so(monkeypatch, capsys):
     monkeypatch.setitem(sys.modules, "ipywidgets", None)
     assert steer() is None
     assert "needs ipywidgets" in capsys.readouterr().out
+
+
+# three cells: the set-up, two explorers and that of notebook 1, one explorer; the second is executed again and again
+MEMORY = '''
+import gc
+from IPython.core.interactiveshell import InteractiveShell
+shell = InteractiveShell.instance()
+seen = []
+for cell in [SETTING, "new(); new(); steer()", "new()", *["new(); new(); steer()"] * 4]:
+    shell.run_cell(cell, store_history=True).raise_error()
+    gc.collect()
+    seen.append((len(shell.user_ns["Source"].alive), len(shell.user_ns["_instances"])))
+print(*seen[2:], sep="|")
+'''
+SETTING = '''
+import weakref
+import ipywidgets
+from ipywidgets.widgets.widget import _instances
+from rbmkit.explorers.training import steer
+from rbmkit.explorers.widgets import explorer
+from rbmkit.figures.style import canvas
+
+class Source:
+    alive = weakref.WeakSet()
+    def __init__(self):
+        self.alive.add(self)
+    def __call__(self, x):
+        return canvas()[0]
+
+def new():
+    return explorer({"x": ipywidgets.IntSlider()}, Source())
+'''
+
+
+def test_memory_returns_when_a_cell_is_executed_again():
+    """Only what the last execution made is alive, data and widgets; explorers of other cells stay."""
+    code = f"SETTING = {SETTING!r}\n{MEMORY}"
+    printed = subprocess.check_output([sys.executable, "-c", code], text=True)
+    (counts,) = [line.split("|") for line in printed.splitlines() if "|" in line]
+    assert counts[0].startswith("(3, ")
+    assert len(counts) == 5
+    assert set(counts) == {counts[0]}
 
 
 # ------------------------------------------------------------------------------------------------- all explorers

@@ -1,5 +1,9 @@
 """The house style of figures: readable, not by colour alone, with a description for those who cannot see them."""
 
+import os
+import subprocess
+import sys
+
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
@@ -85,3 +89,19 @@ def test_show_displays_once_with_its_description_and_closes(monkeypatch):
     assert not plt.fignum_exists(fig.number)
     with pytest.raises(ValueError, match="needs a description"):
         style.show(style.canvas()[0], "  ")
+
+
+def test_show_is_a_picture_whatever_mplbackend_says():
+    """Not the text <Figure size ...>, as in a notebook whose kernel was started with MPLBACKEND=Agg."""
+    code = """
+from IPython.core.interactiveshell import InteractiveShell
+from IPython.utils.capture import capture_output
+from rbmkit.figures import show, style
+InteractiveShell.instance()
+with capture_output() as seen:
+    show(style.canvas()[0], "Empty axes.")
+print([(*sorted(out.data), out.metadata["image/png"]["alt"]) for out in seen.outputs])
+"""
+    environment = {**os.environ, "MPLBACKEND": "Agg"}
+    printed = subprocess.check_output([sys.executable, "-c", code], env=environment, text=True)
+    assert printed.strip() == "[('image/png', 'text/plain', 'Empty axes.')]"

@@ -256,6 +256,44 @@ def test_many_steps_are_single_steps_in_a_row(N, M):
     np.testing.assert_array_equal(h, last)
 
 
+def tilted_step(rbm, v, tilt, *, seed, steps=1, step0=0, chunk=64):
+    """States after some steps with the fields a + tilt (n, N) of each chain, and the sum of their conditional means."""
+    model, v = arranged(rbm), v.copy()
+    wide = np.zeros((len(v), model.a.size), np.float32)
+    wide[:, : rbm.N] = tilt
+    wide = wide.reshape(len(v), *model.a.shape)
+    total = np.zeros_like(wide)
+    kernels.tilted_gibbs(model.h, model.b, model.v, model.a, wide, v, steps, seed, step0, chunk, total)
+    return v, total.reshape(len(v), -1)[:, : rbm.N]
+
+
+@pytest.mark.parametrize(("N", "M"), SHAPES)
+def test_tilted_step_equals_its_twin(N, M):
+    rbm, rng, seed, step = random_rbm(N, M, scale=3.0), np.random.default_rng(2), 987, 5
+    start, tilt = starts("half", 99, N, rng), rng.normal(0, 3, (99, N))
+    _, h = kernel_step(rbm, start, beta=1.0, seed=seed, step0=step)  # v -> h is the same
+    v, total = tilted_step(rbm, start, tilt, seed=seed, step0=step)
+    mean = expit(rbm.a + tilt + h @ rbm.W.T)
+    assert_same_draws(v, draws(seed, step, 1, 99, N), mean)
+    np.testing.assert_allclose(total, mean, atol=1e-5)
+    assert np.abs(total - expit(rbm.a + h @ rbm.W.T)).max() > 0.1  # the tilt matters
+
+
+def test_tilted_steps_add_up_and_do_not_depend_on_chunks():
+    rbm, rng = random_rbm(70, 130), np.random.default_rng(3)
+    start, tilt = starts("half", 37, 70, rng), rng.normal(0, 1, (37, 70))
+    v, total = tilted_step(rbm, start, tilt, seed=99, steps=4, step0=2)
+    again, total_again = tilted_step(rbm, start, tilt, seed=99, steps=4, step0=2, chunk=7)
+    means = np.zeros_like(total)
+    for step in range(2, 6):
+        start, mean = tilted_step(rbm, start, tilt, seed=99, step0=step)
+        means += mean
+    np.testing.assert_array_equal(v, start)
+    np.testing.assert_array_equal(again, v)
+    np.testing.assert_allclose(total, means, rtol=1e-5)
+    np.testing.assert_allclose(total_again, total, rtol=1e-5)
+
+
 @pytest.mark.parametrize("chunk", [1, 7, 50, 1000])
 def test_chunks_do_not_change_the_chains(chunk):
     rbm = random_rbm(70, 130)
@@ -320,7 +358,7 @@ def test_annealing_moves_as_its_twin(N, M):
     v, _ = kernel_anneal(rbm, a0, start, (0.2, new), seed=8, step0=3)
     h_u, v_u = draws(8, 3, 0, 40, M), draws(8, 3, 1, 40, N)
     p = rbm.hidden_mean(start, new)
-    clear = np.all(np.abs(h_u - np.minimum(p, 1 - p)) > 1e-5, axis=1)  # chains whose hidden draw does not hang on rounding
+    clear = np.all(np.abs(h_u - np.minimum(p, 1 - p)) > 1e-5, axis=1)  # hidden draws clear of rounding
     assert clear.mean() > 0.8
     h = drawn(h_u, p).astype(float)
     assert_same_draws(v[clear], v_u[clear], expit((1 - new) * a0 + new * (rbm.a + h @ rbm.W.T))[clear])
@@ -428,7 +466,10 @@ def test_sgd_step_is_the_textbook_one():
     got, memory = x.astype(np.float32), np.zeros(50, np.float32)
     for _ in range(20):
         gradient = rng.normal(size=50).astype(np.float32)
-        kernels.sgd_step(got, gradient, memory, np.float32(0.1), np.float32(0.9), np.float32(0.03))
+        old = got, memory
+        got, memory = np.empty(50, np.float32), np.empty(50, np.float32)
+        numbers = np.float32(0.1), np.float32(0.9), np.float32(0.03)
+        kernels.sgd_step(old[0], gradient, old[1], *numbers, got, memory)
         velocity = 0.9 * velocity + gradient - 0.03 * x
         x = x + 0.1 * velocity
     np.testing.assert_allclose(got, x, rtol=0, atol=1e-5)
@@ -443,7 +484,9 @@ def test_adam_step_is_the_textbook_one():
         gradient = rng.normal(size=50).astype(np.float32)
         root = np.sqrt(1 - b2**t)
         numbers = (rate * root / (1 - b1**t), b1, b2, eps * root, decay)
-        kernels.adam_step(got, gradient, *memory, *(np.float32(z) for z in numbers))
+        old, new = (got, *memory), [np.empty(50, np.float32) for _ in range(3)]
+        kernels.adam_step(old[0], gradient, *old[1:], *(np.float32(z) for z in numbers), *new)
+        got, *memory = new
         g = gradient - decay * x
         m, s = b1 * m + (1 - b1) * g, b2 * s + (1 - b2) * g * g
         x = x + rate * (m / (1 - b1**t)) / (np.sqrt(s / (1 - b2**t)) + eps)

@@ -312,6 +312,61 @@ def test_effective_sample_size_counts_weights():
     assert np.isnan(likelihood._mean_weight(np.array([1.0])).stderr)
 
 
+def test_an_estimate_prints_its_error_and_its_sample_size():
+    rbm = random_rbm(7, 5)
+    estimate = ais(rbm, chains=200, temperatures=300, rng=1)
+    assert estimate.trusted
+    text = f"{estimate.value:.2f} +- {estimate.stderr:.2g} (effective sample size {estimate.ess:.1f} of 200)"
+    assert (str(estimate), repr(estimate)) == (text, f"Estimate({text})")
+    several = raise_bound(rbm, states(7)[:9], chains=50, temperatures=300, rng=1)
+    assert str(several).startswith(f"9 values from {several.value.min():.2f} to ")
+    assert "trusted" not in str(several)
+
+
+def test_an_estimate_says_when_its_error_bar_cannot_be_trusted():
+    """Two states that hardly mix: all units on or all off. The exact ln Z is 6000.0."""
+    rbm = RBM(np.full((40, 30), 5.0), np.zeros(40), np.zeros(30))
+    estimate = ais(rbm, chains=20, temperatures=100, rng=3)
+    assert not estimate.trusted
+    assert str(estimate).endswith("of 20); the error bar cannot be trusted: few weights carry the mean")
+    several = raise_bound(rbm, np.ones((3, 40)), chains=20, temperatures=5, rng=3)
+    doubt = np.count_nonzero(~several.trusted)
+    assert (f"; {doubt} error bars cannot be trusted" in str(several)) == (doubt > 0)
+
+
+def test_equal_weights_are_trusted_however_few():
+    for n in (2, 5, 20):
+        assert likelihood._mean_weight(np.zeros(n)).trusted
+
+
+def test_trusted_error_bars_hold():
+    """For log-normal weights: of the trusted estimates at most 5 % are off by more than 3 standard errors, of the
+    others many more; for few and for many weights."""
+    rng = np.random.default_rng(5)
+    for n in (20, 100, 1000):
+        width = rng.uniform(0.2, 4, (2000, 1))
+        estimate = likelihood._mean_weight(rng.normal(-(width**2) / 2, width, (2000, n)))
+        off = np.abs(estimate.value) > 3 * estimate.stderr
+        assert 200 < estimate.trusted.sum() < 1800
+        assert off[estimate.trusted].mean() < 0.05
+        assert off[~estimate.trusted].mean() > 0.15
+
+
+@pytest.mark.parametrize("m", [5, 13, 15])
+def test_pieces_of_the_enumeration_do_not_change_it(m, monkeypatch, capsys):
+    rbm = random_rbm(9, m) if m < 10 else random_rbm(23, m)
+    whole = exact_log_z(rbm)
+    monkeypatch.setattr(likelihood, "_LARGEST_PIECE", 1)
+    assert exact_log_z(rbm, progress=True) == whole
+    assert "enumerating: 100%" in capsys.readouterr().err
+
+
+def test_progress_of_the_pseudo_likelihood(capsys):
+    rbm, v = random_rbm(7, 5), states(7)
+    assert pseudo_likelihood(rbm, v, progress=True) == pseudo_likelihood(rbm, v)
+    assert "128/128" in capsys.readouterr().err
+
+
 def test_pixel_means_of_the_data_narrow_the_spread():
     rng = np.random.default_rng(19)
     rbm = RBM(rng.normal(0, 0.2, (30, 10)), rng.choice([-4.0, 4.0], 30), np.zeros(10))

@@ -4,19 +4,27 @@ Every rule is a function that returns a list of problems, one sentence each; an 
 """
 
 import json
+import os
 import re
+import shutil
+import subprocess
+import sys
+import tomllib
 from pathlib import Path
 from statistics import median
 
 import jupytext
 import nbformat
 import pytest
+import yaml
+from jupyter_server.services.contents.largefilemanager import LargeFileManager
+from jupytext.sync_contentsmanager import build_sync_jupytext_contents_manager_class
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
 import run
-from tools import series
+from tools import pairs, series
 
-PAIRS = sorted({path.with_suffix("") for suffix in ("*.ipynb", "*.md") for path in run.NOTEBOOKS.glob(suffix)})
+PAIRS = [run.NOTEBOOKS / name for name in run.SERIES]
 EQUATION = re.compile(r"\\tag\*?\{([^}]*)\}")
 MENTION = re.compile(r"\bEqs?\.[\s~]*((?:\([\w.']+\)(?:\s|,|and|or|to|-|–|—)*)+)")
 PAPER = re.compile(r"P\d+[a-z]?")
@@ -47,7 +55,7 @@ def pair_problems(stem: Path) -> list[str]:
     missing = [f"{path.name} is missing: run `python run.py sync`" for path in (ipynb, md) if not path.exists()]
     if missing:
         return missing
-    cells = [[(c.cell_type, c.source.strip(), tags(c)) for c in jupytext.read(path).cells] for path in (ipynb, md)]
+    cells = [pairs.cells(path) for path in (ipynb, md)]
     if len(cells[0]) != len(cells[1]):
         return [f"{ipynb.name} has {len(cells[0])} cells, {md.name} has {len(cells[1])}: run `python run.py sync`"]
     different = [i for i, (left, right) in enumerate(zip(*cells, strict=True)) if left != right]
@@ -55,10 +63,11 @@ def pair_problems(stem: Path) -> list[str]:
 
 
 def header_problems(md_text: str) -> list[str]:
-    """The .md says which format it has, and nothing about kernels and versions."""
-    header = md_text.split("---")[1] if md_text.startswith("---") else ""
-    problems = [] if "format_name: myst" in header else ["the .md header lacks `format_name: myst`"]
-    return problems + [f"the .md header has `{word}`" for word in ("kernelspec", "version") if word in header]
+    """The .md says which format, which kernel and which filter of metadata it has, and nothing else."""
+    representation = {"text_representation": {"extension": ".md", "format_name": "myst"}}
+    kept = {"jupytext": run.METADATA["jupytext"] | representation, "kernelspec": run.METADATA["kernelspec"]}
+    header = yaml.safe_load(md_text.split("---\n")[1]) if md_text.startswith("---\n") else None
+    return [] if header == kept else ["the .md header is not that of the other notebooks: " + json.dumps(kept)]
 
 
 def execution_problems(nb) -> list[str]:
@@ -161,6 +170,31 @@ def equation_problems(nb, earlier=()) -> list[str]:
 # ------------------------------------------------------------------------------------------ the notebooks that exist
 
 
+def copied(stem, folder):
+    """A pair in a project of its own."""
+    shutil.copy(run.ROOT / "pyproject.toml", folder)
+    (folder / "notebooks").mkdir(exist_ok=True)
+    for suffix in (".md", ".ipynb"):
+        shutil.copy(stem.with_suffix(suffix), folder / "notebooks")
+    return folder / "notebooks" / stem.name
+
+
+def make_newer(path):
+    """One file of a pair becomes an hour newer than the other."""
+    for suffix in (".md", ".ipynb"):
+        time = 1_700_000_000 + 3600 * (suffix == path.suffix)
+        os.utime(path.with_suffix(suffix), (time, time))
+
+
+def manager(stem):
+    """What JupyterLab reads and writes notebooks with."""
+    return build_sync_jupytext_contents_manager_class(LargeFileManager)(root_dir=str(stem.parents[1]))
+
+
+def opened(stem):
+    return manager(stem).get(f"notebooks/{stem.name}.ipynb")["content"]
+
+
 def read(stem):
     return nbformat.read(stem.with_suffix(".ipynb"), as_version=4)
 
@@ -176,6 +210,18 @@ def test_pair_in_sync(stem):
 
 def test_header(stem):
     assert header_problems(stem.with_suffix(".md").read_text("utf-8")) == []
+
+
+@pytest.mark.parametrize("newer", [".md", ".ipynb"])
+def test_jupyterlab_opens_it_whichever_file_is_newer_and_saves_it_unchanged(stem, newer, tmp_path):
+    """As after git pull, which gives files any time; and the kernel of the project is the one that starts."""
+    copy = copied(stem, tmp_path)
+    before = {path: path.read_bytes() for path in copy.parent.glob("0*")}
+    make_newer(copy.with_suffix(newer))
+    nb = opened(copy)
+    assert nb["metadata"]["kernelspec"] == run.METADATA["kernelspec"]
+    manager(copy).save({"type": "notebook", "content": nb}, f"notebooks/{copy.name}.ipynb")
+    assert before == {path: path.read_bytes() for path in before}, "run `python run.py sync`"
 
 
 @pytest.mark.parametrize("rule", [execution_problems, length_problems, magic_problems, noise_problems, alt_problems])
@@ -223,6 +269,11 @@ def pair(tmp_path):
     return tmp_path / "01_a"
 
 
+def test_filter_is_that_of_pyproject():
+    settings = tomllib.loads((run.ROOT / "pyproject.toml").read_text("utf-8"))["tool"]["jupytext"]
+    assert settings["notebook_metadata_filter"] == run.METADATA["jupytext"]["notebook_metadata_filter"]
+
+
 def test_good_pair_passes(pair):
     assert pair_problems(pair) == []
 
@@ -250,10 +301,60 @@ def test_missing_half_is_found(pair, suffix):
     assert pair_problems(pair) == [f"01_a{suffix} is missing: run `python run.py sync`"]
 
 
-def test_header_rule():
-    good = "---\njupytext:\n  text_representation:\n    extension: .md\n    format_name: myst\n---\n\n# version\n"
+@pytest.fixture
+def edited(tmp_path, monkeypatch):
+    """A pair whose two files were both edited, each in another cell, by editors that know of one file only."""
+    monkeypatch.setattr(pairs, "KEPT", tmp_path / "replaced")
+    copy = copied(PAIRS[0], tmp_path)
+    for suffix, old in ((".md", "# The map"), (".ipynb", "You will see")):
+        path = copy.with_suffix(suffix)
+        assert old in path.read_text("utf-8")
+        path.write_text(path.read_text("utf-8").replace(old, f"{old[:2]}EDITED_{suffix[1:]}{old[2:]}"), "utf-8")
+    return copy
+
+
+@pytest.mark.parametrize("newer", [".md", ".ipynb"])
+def test_no_edit_is_lost_or_hidden(edited, newer):
+    """JupyterLab shows the newer file, and what the other one had is kept."""
+    make_newer(edited.with_suffix(newer))
+    assert pairs.settle(edited.with_suffix(".md"))
+    sources = "".join(cell["source"] for cell in opened(edited)["cells"])
+    kept = "".join(path.read_text("utf-8") for path in pairs.KEPT.iterdir())
+    older = {".md": ".ipynb", ".ipynb": ".md"}[newer]
+    assert f"EDITED_{newer[1:]}" in sources
+    assert f"EDITED_{older[1:]}" not in sources
+    assert f"EDITED_{older[1:]}" in kept
+
+
+def test_sync_keeps_what_the_text_replaces(edited, monkeypatch):
+    make_newer(edited.with_suffix(".ipynb"))
+    text = edited.with_suffix(".md").read_text("utf-8")
+    assert "a copy is in" in pairs.settle(edited.with_suffix(".md"), text_counts=True)
+    assert edited.with_suffix(".md").read_text("utf-8") == text
+    assert ["EDITED_ipynb" in path.read_text("utf-8") for path in pairs.KEPT.iterdir()] == [True]
+
+
+def test_sync_writes_the_text_as_jupyterlab_does(tmp_path):
+    text = copied(PAIRS[0], tmp_path).with_suffix(".md")
+    good = text.read_text("utf-8")
+    text.write_text(good.replace("\n\n```{code-cell}", "\n\n\n\n```{code-cell}"), "utf-8")
+    assert text.read_text("utf-8") != good
+    assert pairs.main([str(text)]) == 0
+    assert text.read_text("utf-8") == good
+
+
+def test_pairs_that_agree_are_left_alone(tmp_path):
+    copy = copied(PAIRS[0], tmp_path)
+    for newer in (".md", ".ipynb"):
+        make_newer(copy.with_suffix(newer))
+        assert pairs.settle(copy.with_suffix(".md")) == ""
+
+
+def test_header_rule(pair):
+    good = pair.with_suffix(".md").read_text("utf-8")
     assert header_problems(good) == []
-    assert header_problems(good.replace("myst", "myst\n    jupytext_version: 1.0")) == ["the .md header has `version`"]
+    assert len(header_problems(good.replace("myst\n", "myst\n    jupytext_version: 1.0\n"))) == 1
+    assert len(header_problems(good.replace("  name: python3\n", ""))) == 1
     assert len(header_problems("# Title")) == 1
 
 
@@ -299,6 +400,36 @@ def test_alt_rule():
     assert alt_problems(notebook(code(outputs=[picture]))) == []
     picture.metadata = {"image/png": {"alt": " "}}
     assert alt_problems(notebook(code(outputs=[picture]))) == ["cell 0 shows a picture without a description"]
+
+
+def test_the_cell_for_colab_fetches_the_project_once(tmp_path):
+    """In an empty folder, again, after a restart, and after an import that met only the fetched folder."""
+    origin = tmp_path / "origin" / "rbmkit"
+    (origin / "rbmkit").mkdir(parents=True)
+    (origin / "rbmkit" / "__init__.py").write_text("RBM = 1")
+    git = ["git", "-C", origin, "-c", "user.name=a", "-c", "user.email=a@b"]
+    for words in (["init", "-q"], ["add", "-A"], ["commit", "-q", "-m", "all"]):
+        subprocess.run([*git, *words], check=True)
+    session = f"""
+import pathlib, sys
+from IPython.core.interactiveshell import InteractiveShell
+sys.path = ["", *(p for p in sys.path[1:] if not pathlib.Path(p, "rbmkit").exists())]
+shell = InteractiveShell.instance()
+try:
+    import rbmkit
+except ImportError:
+    pass
+for _ in range(2):
+    shell.run_cell({series.INSTALL.replace(series.ADDRESS, str(origin))!r}).raise_error()
+from rbmkit import RBM
+print(pathlib.Path.cwd())
+"""
+    (tmp_path / "content").mkdir()
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    start = {"cwd": tmp_path / "content", "env": environment, "text": True}
+    for _ in range(2):  # the second one is the session after a restart
+        printed = subprocess.check_output([sys.executable, "-c", session], **start)
+        assert printed.splitlines()[-1] == str(tmp_path / "content" / "rbmkit")
 
 
 def test_start_rule():

@@ -12,6 +12,7 @@ from rbmkit.explorers import partition as explorers
 from rbmkit.explorers.widgets import png
 from rbmkit.partition import (
     action,
+    frozen,
     gaussian_log_z,
     mean_field,
     mode_potential,
@@ -331,6 +332,31 @@ def test_at_the_critical_point_the_saddle_lacks_a_quarter_of_ln_n():
         for rbm in (curie_weiss(n, n, singular_value=4.0) for n in (200, 800))
     ]
     assert gaps[1] - gaps[0] == pytest.approx(np.log(4) / 4, rel=0.05)
+
+
+# ---------------------------------------------------------------- some of the modes
+def test_energy_lacks_the_fluctuations_of_the_frozen_modes(rbm):
+    rng, q = np.random.default_rng(0), modes(rbm)
+    v_mean, h_mean = rng.random(rbm.N), rng.random(rbm.M)
+    v, h = rng.integers(0, 2, (20, rbm.N)), rng.integers(0, 2, (20, rbm.M))
+    for k in range(len(q.s) + 1):
+        part, constant = frozen(rbm, k, v_mean, h_mean)
+        lost = (q.s * ((v - v_mean) @ q.U) * ((h - h_mean) @ q.V))[:, k:].sum(axis=1)
+        np.testing.assert_allclose(part.energy(v, h) + constant, rbm.energy(v, h) + lost, atol=1e-12)
+        assert np.linalg.matrix_rank(part.W, tol=1e-10) <= k
+
+
+def test_all_modes_frozen_at_a_solution_is_the_saddle(rbm):
+    m = mean_field(rbm)
+    none, constant = frozen(rbm, 0, m.v[0], m.h[0])
+    assert saddle_log_z(none) - constant == pytest.approx(saddle_log_z(rbm), rel=1e-12)
+
+
+def test_frozen_modes_refuse_wrong_input():
+    with pytest.raises(ValueError, match="k must be at most 6"):
+        frozen(example(), 7, np.full(10, 0.5), np.full(6, 0.5))
+    with pytest.raises(ValueError, match="h_mean"):
+        frozen(example(), 2, np.full(10, 0.5), np.full(5, 0.5))
 
 
 # ---------------------------------------------------------------- one mode

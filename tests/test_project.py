@@ -95,10 +95,28 @@ def test_commands_are_in_the_readme_and_the_help(command):
     assert f"run.py {command}" in run.__doc__
 
 
-def test_readme_clones_the_address_of_pyproject():
+def commands(path):
+    """The lines in blocks of code of a page, which a reader types."""
+    blocks = re.findall(r"^```(?:bash|sh|console)?\n(.*?)^```", path.read_text("utf-8"), re.MULTILINE | re.DOTALL)
+    return [line for block in blocks for line in block.splitlines()]
+
+
+PAGES = [run.ROOT / "README.md", run.ROOT / "CONTRIBUTING.md", *sorted((run.ROOT / "docs").glob("*.md"))]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_no_command_needs_an_address_that_may_not_exist(page):
+    """The address in pyproject is where badges lead; whoever reads this has the project from somewhere."""
     address = PYPROJECT["project"]["urls"]["Repository"]
-    assert re.findall(r"git clone (\S+)", README)
-    assert set(re.findall(r"git clone (\S+)", README)) == {address}
+    assert [line for line in commands(page) if address in line] == []
+    assert f"git clone {address}" not in page.read_text("utf-8")
+    assert page.name != "README.md" or "python3 run.py lab" in commands(page)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_brackets_of_extras_are_quoted(page):
+    """zsh takes .[test] for a pattern of file names."""
+    assert re.findall(r"pip install [^`\n]*(?<![\"'])\.\[", page.read_text("utf-8")) == []
 
 
 def test_badges_and_citation_have_the_address_of_pyproject():
@@ -150,6 +168,7 @@ def project(tmp_path, monkeypatch):
     paths = {"ROOT": tmp_path, "VENV": tmp_path, "PYTHON": tmp_path / "python", "STAMP": tmp_path / "stamp"}
     for name, path in {**paths, "NOTEBOOKS": tmp_path / "notebooks"}.items():
         monkeypatch.setattr(run, name, path)
+    monkeypatch.setattr(run, "SERIES", ["01_a"])
     log = SimpleNamespace(commands=[], fail=None)
 
     def answer(command, **kwargs):
@@ -168,29 +187,64 @@ def installs(log):
 
 
 def test_set_up_installs_once(project):
-    run.set_up()
-    run.set_up()
+    run.set_up(["notebooks"])
+    run.set_up(["notebooks"])
     assert installs(project) == 1
-    assert ["-e", ".[notebooks,test,book]", "-c", "constraints.txt"] == project.commands[-1][-4:]
+    assert ["-e", ".[notebooks]", "-c", "constraints.txt"] == project.commands[-2][-4:]
+    assert project.commands[-1] == ["-m", "rbmkit.warm_up"]
+    compiled = sum("rbmkit.warm_up" in words for words in project.commands)
+    assert compiled == 1
 
+
+def test_extras_are_added_when_first_asked_for(project):
+    asked = [["notebooks"], ["notebooks", "book"], ["notebooks"], ["notebooks", "book", "test"], ["notebooks", "book"]]
+    for extras in asked:
+        run.set_up(extras)
+    installed = [word for words in project.commands if "install" in words for word in words if word.startswith(".[")]
+    assert installed == [".[notebooks]", ".[book,notebooks]", ".[book,notebooks,test]"]
+
+
+@pytest.mark.parametrize("command", ["lab", "explore", "student", "book", "slides", "test"])
+def test_a_command_installs_only_what_it_needs(project, command, monkeypatch):
+    asked = []
+    monkeypatch.setattr(run, "set_up", asked.append)
+    run.main([command])
+    more = {"book": ["book"], "slides": ["book"], "test": ["test", "book"]}
+    assert asked == [["notebooks", *more.get(command, [])]]
+    assert set(asked[0]) <= set(PYPROJECT["project"]["optional-dependencies"])
+
+
+def test_settings_of_pip_for_other_projects_do_not_count(project, monkeypatch):
+    monkeypatch.setenv("PIP_USER", "1")
+    environments = []
+    answer = run.subprocess.call
+
+    def record(command, **kwargs):
+        environments.append(kwargs.get("env", {}).get("PIP_USER"))
+        return answer(command, **kwargs)
+
+    monkeypatch.setattr(run.subprocess, "call", record)
+    run.set_up(["notebooks"])
+    install = next(k for k, words in enumerate(project.commands) if "install" in words)
+    assert environments[install] == "0"
 
 @pytest.mark.parametrize("name", ["pyproject.toml", "constraints.txt"])
 def test_set_up_installs_again_after_a_change(project, name):
-    run.set_up()
+    run.set_up(["notebooks"])
     (run.ROOT / name).write_text("changed")
-    run.set_up()
+    run.set_up(["notebooks"])
     assert installs(project) == 2
 
 
 def test_set_up_redoes_a_failed_install(project):
-    run.set_up()
+    run.set_up(["notebooks"])
     (run.ROOT / "constraints.txt").write_text("changed")
     project.fail = "install"
     with pytest.raises(SystemExit, match="installation failed"):
-        run.set_up()
+        run.set_up(["notebooks"])
     (run.ROOT / "constraints.txt").write_text("")  # back to what was installed before the failure
     project.fail = None
-    run.set_up()
+    run.set_up(["notebooks"])
     assert installs(project) == 3
 
 
@@ -215,13 +269,33 @@ def test_test_without_notebooks_passes_its_options_on(project, capsys):
     assert rules == ["-m", "pytest", "tests/test_notebooks.py"]
 
 
-@pytest.mark.parametrize("fail", [None, "tests", "notebooks", "tests/test_notebooks.py"])
+@pytest.mark.parametrize("fail", [None, "tests", "--nbval-lax", "tests/test_notebooks.py"])
 def test_test_fails_when_any_step_fails(project, fail):
     run.NOTEBOOKS.mkdir()
     (run.NOTEBOOKS / "01_a.ipynb").touch()
     project.fail = fail
     assert run.main(["test"]) == (0 if fail is None else 1)
     assert sum("pytest" in words for words in project.commands) == 3
+
+
+def test_only_notebooks_of_the_series_are_taken(project):
+    """Not what a reader wrote or duplicated beside them."""
+    run.NOTEBOOKS.mkdir()
+    for name in ("01_a", "01_a-Copy1", "Untitled"):
+        (run.NOTEBOOKS / f"{name}.ipynb").touch()
+    assert [path.name for path in run.choose(".ipynb", [])] == ["01_a.ipynb"]
+    run.test([])
+    assert [word for words in project.commands for word in words if word.endswith(".ipynb")] == [
+        str(run.NOTEBOOKS / "01_a.ipynb")
+    ]
+
+
+def test_the_series_is_complete():
+    files = [path.name for path in tracked_files() if path.parent == run.NOTEBOOKS]
+    assert sorted(files) == sorted(
+        [name + suffix for name in run.SERIES for suffix in (".md", ".ipynb")] + ["cost.json"]
+    )
+    assert series.names() == run.SERIES == sorted(run.SERIES)
 
 
 def test_unknown_notebook_is_named(project):
@@ -348,18 +422,13 @@ def test_book_is_served_until_ctrl_c(tmp_path):
         assert "Traceback" not in server.stderr.read()
 
 
-def test_servers_listen_here_only_unless_asked(monkeypatch, tmp_path, capsys):
-    commands = []
-    monkeypatch.setattr(explore.subprocess, "call", lambda command, **kwargs: commands.append(command) or 0)
-    monkeypatch.setattr(explore, "PAGE", tmp_path / "explorers.ipynb")
+def test_servers_listen_here_only_unless_asked(monkeypatch):
+    asked = []
+    monkeypatch.setattr(explore, "serve", lambda ip, port, readers, browser: asked.append((ip, port)) or 0)
     assert explore.main([]) == 0
-    assert "http://127.0.0.1:8866/" in capsys.readouterr().out  # the address, for those without a browser
     assert explore.main(["--ip", "0.0.0.0"]) == 0
-    assert [[word for word in map(str, words) if "ip=" in word] for words in commands] == [
-        ["--Voila.ip=127.0.0.1"],
-        ["--Voila.ip=0.0.0.0"],
-    ]
+    assert asked == [("127.0.0.1", 8866), ("0.0.0.0", 8866)]
     lab = []
     monkeypatch.setattr(run, "call", lambda *words, **kwargs: lab.append(words) or 0)
     run.lab([])
-    assert "--ServerApp.ip=127.0.0.1" in lab[0]
+    assert "--ServerApp.ip=127.0.0.1" in lab[-1]

@@ -15,6 +15,7 @@ from rbmkit.figures import canvas
 from rbmkit.figures import reciprocal as figures
 from rbmkit.reciprocal import (
     MarchenkoPastur,
+    bulk_distance,
     fit_marchenko_pastur,
     flow,
     haar_kurtosis,
@@ -22,6 +23,8 @@ from rbmkit.reciprocal import (
     log_density,
     match,
     modes,
+    spacings,
+    without,
 )
 
 
@@ -131,8 +134,16 @@ def test_equation_23_has_other_signs_than_equations_19_and_27():
 def test_a_mode_without_coupling_has_no_saddle():
     rng = np.random.default_rng(0)
     m = modes(RBM(W=np.outer(rng.normal(size=5), rng.normal(size=4)), a=rng.normal(size=5), b=rng.normal(size=4)))
-    for values in (m.x0, m.y0, m.saddle_energy):
-        np.testing.assert_array_equal(np.isnan(values), [False, True, True, True])
+    for values, slope in ((m.x0, -m.b0), (m.y0, -m.a0), (m.saddle_energy, m.a0 * m.b0)):
+        np.testing.assert_array_equal(np.isfinite(values), [True, False, False, False])
+        np.testing.assert_array_equal(values[1:], np.sign(slope[1:]) * np.inf)
+    u, w = m.to_uw(1.0, 2.0, 0)
+    np.testing.assert_allclose(m.to_xy(u, w, 0), (1.0, 2.0))
+    for call in (m.saddle, m.to_uw, m.to_xy, m.landscape_uw):
+        for which in ([2], [slice(None)]) if call == m.saddle else ([0.0, 0.0, 2], [0.0, 0.0, [0, 3]]):
+            with pytest.raises(ValueError, match="singular value 0: its energy is a plane"):
+                call(*which)
+    assert np.isinf(modes(RBM(np.zeros((3, 2)), np.zeros(3), np.zeros(2))).x0).all()  # W = 0 without a division
 
 
 def test_wrong_input_is_refused():
@@ -251,6 +262,30 @@ def test_fit_ignores_outliers_and_outlier_marks_them():
     assert (s > fit.outlier).sum() == 2
 
 
+@pytest.mark.parametrize("n", [0, 40, 90])
+@pytest.mark.parametrize(("N", "M"), [(300, 200), (200, 320)])
+def test_a_bulk_stays_a_bulk_however_many_spikes_are_planted(N, M, n):
+    """The law of the (N - n, M - n) matrix that is left; that of all values is off by n / min(N, M)."""
+    rng = np.random.default_rng((N, n))
+    U, V = (np.linalg.qr(rng.normal(size=(size, n)))[0] for size in (N, M))
+    s = np.linalg.svd(rng.normal(0, 0.01, (N, M)) + (U * np.linspace(2, 10, n)) @ V.T, compute_uv=False)
+    fit = fit_marchenko_pastur(s, N, M)
+    assert (s > fit.outlier).sum() == n
+    assert (fit.N, fit.M) == (N - n, M - n)
+    assert fit.sigma == pytest.approx(0.01, rel=0.015)
+    assert bulk_distance(s, fit) < 0.02
+    if n:
+        whole = np.abs(MarchenkoPastur(N, M, 0.01).cdf(s[::-1]) - (np.arange(len(s)) + 0.5) / len(s)).max()
+        assert whole > 0.5 * n / min(N, M)
+        assert bulk_distance(s, MarchenkoPastur(N, M, 0.01)) > 2 * bulk_distance(s, fit)
+
+
+def test_a_bulk_of_another_shape_is_seen():
+    rng = np.random.default_rng(3)
+    s = np.linalg.svd(rng.normal(size=(300, 200)) * np.geomspace(0.2, 1, 200), compute_uv=False)
+    assert bulk_distance(s, fit_marchenko_pastur(s, 300, 200)) > 0.05
+
+
 def test_outlier_threshold_has_one_false_alarm_in_1000():
     """2000 matrices: 2 expected, 10 or more has probability 5e-5; half the distance to the edge gives far more."""
     rng, law = np.random.default_rng(2), MarchenkoPastur(60, 40, 1.0)
@@ -264,6 +299,55 @@ def test_marchenko_pastur_refuses_nonsense():
         MarchenkoPastur(3, 4, 0.0)
     with pytest.raises(ValueError, match="s must have shape"):
         fit_marchenko_pastur(np.ones(5), 3, 4)
+
+
+# ---------------------------------------------------------------- gaps, and the mean
+def smooth_spectrum(rng, kind, n=60):
+    steps = rng.exponential(size=n)
+    t = np.cumsum(steps if kind == "independent" else np.sqrt(4 / np.pi * steps))
+    return np.sort(40 - 8 * np.log(t) - 0.3 * np.log(t) ** 2)[::-1]
+
+
+@pytest.mark.parametrize("kind", ["independent", "repelling"])
+def test_spectra_without_a_gap_have_uniform_probabilities(kind):
+    """200 spectra; the distance of 200 uniform numbers from uniform exceeds 0.115 once in 100 times."""
+    rng = np.random.default_rng(0)
+    p = [getattr(spacings(smooth_spectrum(rng, kind), draws=200, rng=rng), f"p_{kind}") for _ in range(200)]
+    assert np.abs(np.sort(p) - (np.arange(200) + 0.5) / 200).max() < 0.115
+
+
+def test_a_planted_gap_is_found():
+    rng = np.random.default_rng(1)
+    s = smooth_spectrum(rng, "repelling")
+    s[:9] += 12.0
+    found = spacings(s, rng=rng)
+    assert np.argmax(found.gaps) == np.argmax(found.relative) == 8  # counted from 0
+    assert found.p_repelling < 0.002
+    assert found.p_independent < 0.05
+    assert np.allclose(found.gaps, s[:39] - s[1:40])
+
+
+def test_wrong_spectra_are_refused():
+    for wrong in (np.arange(50.0), np.ones(39)):
+        with pytest.raises(ValueError, match="at least 40 values in descending order"):
+            spacings(wrong, rng=0)
+
+
+def test_without_removes_one_picture_and_one_pattern_and_nothing_else():
+    rng = np.random.default_rng(2)
+    p, q, W = rng.normal(size=30), np.ones(20), rng.normal(size=(30, 20))
+    rest = without(W, p, q)
+    assert np.allclose(p @ rest, 0)
+    assert np.allclose(rest @ q, 0)
+    assert np.allclose(without(W + np.outer(p, rng.normal(size=20)) + np.outer(rng.normal(size=30), q), p, q), rest)
+    u, v = rng.normal(size=30), rng.normal(size=20)
+    u, v = u - p * (u @ p) / (p @ p), v - v.mean()
+    assert np.isclose(u @ rest @ v, u @ W @ v)
+    s, left = (np.linalg.svd(matrix, compute_uv=False) for matrix in (W, rest))
+    assert (left[:-2] >= s[2:] - 1e-12).all()  # a change of rank two: values interlace
+    assert (left <= s + 1e-12).all()
+    with pytest.raises(ValueError, match="picture must have shape"):
+        without(W, q, q)
 
 
 # ---------------------------------------------------------------- random states
@@ -433,3 +517,35 @@ def test_explorers_without_ipywidgets_say_so(monkeypatch, landscapes, capsys):
     monkeypatch.setitem(sys.modules, "ipywidgets", None)
     assert explorers.landscapes(landscapes) is None
     assert "needs ipywidgets" in capsys.readouterr().out
+
+
+def test_pooled_spectra_are_drawn_as_in_the_paper_and_up_to_the_largest_value():
+    rng = np.random.default_rng(0)
+    groups = {f"kind {k}": [np.sort(rng.uniform(0, 60, 80))[::-1] for _ in range(3)] for k in range(2)}
+    fig, (left, right) = figures.pooled_spectra(groups, ["kind 1"], window=(33, 35))
+    values, edges, _ = left.patches[0].get_data()
+    assert np.allclose(edges, np.linspace(0, 41, 40))
+    assert np.array_equal(values, np.histogram(np.concatenate(groups["kind 1"]), np.linspace(0, 41, 40))[0])
+    drawn = np.concatenate([line.get_xdata() for line in right.lines])
+    everything = np.concatenate([s[s > 12] for several in groups.values() for s in several])
+    assert np.allclose(np.sort(drawn), np.sort(everything))
+    assert fig.get_size_inches()[0] <= 7.2
+
+
+def test_passing_counts_values_in_the_window():
+    epochs, values = np.array([0.0, 10, 20]), np.arange(2 * 3 * 4.0).reshape(2, 3, 4)
+    counts = np.array([[0, 1, 2], [0, 3, 2]])
+    _, (left, right) = figures.passing(epochs, values, {"a": (epochs, counts)}, window=(33, 35))
+    assert np.allclose([line.get_ydata() for line in left.lines[:2]], values[:, :, 0])
+    line, _, (bars,) = right.containers[0].lines
+    assert np.allclose(line.get_ydata(), [0, 2, 2])
+    assert np.allclose([np.ptp(bar[:, 1]) / 2 for bar in bars.get_segments()], [0, 1, 0])
+
+
+def test_the_leading_mode_is_drawn_with_its_spread():
+    epochs, some = np.array([1.0, 2.0]), np.array([[0.5, 0.9], [0.7, 0.9]])
+    overlaps = {"PCD": (epochs, some, some / 2)}
+    _, (left, right) = figures.leading_mode(overlaps, {"PCD": (epochs, 10 * some, 5 * some, 5 * some)})
+    assert [len(panel.containers) for panel in (left, right)] == [2, 3]
+    assert np.allclose(left.containers[0].lines[0].get_ydata(), [0.6, 0.9])
+    assert np.allclose(right.containers[2].lines[0].get_ydata(), [3, 4.5])

@@ -17,8 +17,8 @@ import rbmkit
 from rbmkit import Training, exact_log_z, replicas
 from rbmkit.__main__ import main
 from rbmkit.data import SUMS, data_folder, read_sums
-from rbmkit.figures.training import likelihoods
-from rbmkit.replicas import CHECKPOINTS, Member, Protocol, members
+from rbmkit.figures.training import brackets_open, likelihoods
+from rbmkit.replicas import CHECKPOINTS, Member, PaperProtocol, Protocol, members
 
 PROTOCOL = Protocol(data="bars", epochs=4.0)
 FIRST, SECOND = Member("PCD", 24, 0), Member("PCD", 24, 1)
@@ -211,6 +211,134 @@ def test_dask_needs_an_address_and_its_package(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "distributed", None)
     with pytest.raises(ImportError, match=r"rbmkit\[cluster\]"):
         replicas.run(tmp_path, [FIRST], PROTOCOL, backend="dask", scheduler="tcp://127.0.0.1:1")
+
+
+# ---------------------------------------------------------------- the paper's protocol
+SHORT = PaperProtocol(data="bars", epochs=8.0, learning_rate=3e-2, slow_rate=3e-2, until=9.0, least=1.0, longest=24.0)
+STRONG = [Member("PCD", 24, 0), Member("PCD", 24, 3), Member("CD", 24, 0), Member("Rdm", 24, 1)]
+
+
+@pytest.fixture(scope="module")
+def strong(tmp_path_factory):
+    """Small models on bars and stripes, trained after the paper."""
+    folder = tmp_path_factory.mktemp("strong")
+    replicas.run(folder, STRONG, SHORT)
+    replicas.collect(folder, folder / "results")
+    return folder
+
+
+def test_the_two_protocols_train_as_they_say():
+    mild, paper = Protocol(data="bars"), PaperProtocol(data="bars")
+    examples, _ = replicas.load_data(mild)
+    logit = np.log(examples.mean(axis=0) / (1 - examples.mean(axis=0)))
+    for member, protocol, rate, centred, fields in (
+        (Member("PCD", 24, 0), mild, ("SGD", 0.1), True, True),
+        (Member("CD", 24, 0), mild, ("SGD", 0.1), True, True),
+        (Member("PCD", 24, 0), paper, ("Adam", 1e-3), False, True),
+        (Member("CD", 24, 0), paper, ("Adam", 1e-4), False, False),
+        (Member("Rdm", 24, 0), paper, ("Adam", 1e-4), False, False),
+    ):
+        training = protocol.start(member, examples)
+        options, rbm = training.options(), training.rbm
+        assert (options["optimiser"]["name"], options["optimiser"]["learning_rate"]) == rate
+        assert (options["centred"], options["steps"], options["batch_size"]) == (centred, 5, 500)
+        assert np.allclose(rbm.a, logit, atol=1e-5) == fields
+        assert (np.abs(rbm.b).max() == 0) == fields
+        assert 0.005 < rbm.W.std() < 0.015
+
+
+def test_strong_trainings_end_above_their_threshold_or_at_their_last_epoch(strong):
+    study = rbmkit.study(strong / "results")
+    first = {name: study.statistics(name).singular_values[:, 0] for name in study.names}
+    epochs = {name: study.statistics(name).epochs for name in study.names}
+    assert epochs["pcd-24-0"][-1] == 8  # PCD does not stop early, however large
+    assert first["pcd-24-0"].max() > SHORT.until
+    for name in ("cd-24-0", "rdm-24-1"):
+        assert first[name][-1] > SHORT.until or epochs[name][-1] == SHORT.longest
+        assert (first[name][(epochs[name] >= SHORT.least) & (epochs[name] < epochs[name][-1])] <= SHORT.until).all()
+    assert first["cd-24-0"][-1] > SHORT.until
+    assert epochs["cd-24-0"][-1] < SHORT.longest
+    paper = PaperProtocol()
+    assert paper.saves("PCD")[-3:] == [90, 95, 100]
+    assert paper.checkpoints("PCD")[-3:] == [80, 90, 100]
+    assert (paper.saves("CD")[-2:], paper.checkpoints("Rdm")[-2:]) == ([295, 300], [290, 300])
+    assert all(set(paper.checkpoints(method)) <= set(paper.saves(method)) for method in ("PCD", "CD", "Rdm"))
+
+
+def test_a_strong_training_that_was_copied_is_not_trained_again(strong, tmp_path):
+    member = Member("CD", 24, 0)
+    shutil.copytree(strong / member.name, tmp_path / member.name, ignore=shutil.ignore_patterns("check*"))
+    before = {path.name: path.stat().st_mtime_ns for path in (tmp_path / member.name).iterdir()}
+    last = sorted(before, key=lambda name: float(name[6:-4]))[-1]
+    replicas.run(tmp_path, [member], SHORT)
+    states = {path.name: path.stat().st_mtime_ns for path in (tmp_path / member.name).glob("epoch*")}
+    assert states == before
+    assert same(strong, tmp_path, member)
+    home, result = tmp_path / member.name, tmp_path / f"{member.name}.npz"
+    for path in (*home.glob("check*"), home / last, result):
+        path.unlink()
+    replicas.run(tmp_path, [member], SHORT)  # goes on to the same end
+    assert same(strong, tmp_path, member)
+
+
+def test_strong_models_are_found_along_their_training(strong):
+    examples, test = replicas.load_data(SHORT)
+    study = rbmkit.study(strong / "results")
+    first = study.statistics("pcd-24-0")
+    crossed = [first.epochs[np.argmax(first.singular_values[:, 0] >= mark)] for mark in (10, 20)
+               if first.singular_values[:, 0].max() >= mark]  # fmt: skip
+    assert study.snapshots("pcd-24-0") == sorted({*crossed, 8})
+    for epoch in study.snapshots("pcd-24-0"):
+        exact = Training.resume(strong / "pcd-24-0" / f"epoch_{epoch:g}.npz", examples).rbm
+        stored = study.rbm("pcd-24-0", epoch)
+        assert np.allclose(stored.W, exact.W, rtol=1e-3, atol=1e-6)
+        assert np.allclose(stored.b, exact.b, rtol=1e-6)
+    assert np.array_equal(study.rbm("pcd-24-0").W, study.rbm("pcd-24-0", 8).W)
+    assert len(study.snapshots("rdm-24-1")) == 1
+    assert study.snapshots("pcd-24-3") == []
+    assert len(study.statistics("pcd-24-3").rounding) == 0
+    with pytest.raises(ValueError, match="not stored"):
+        study.rbm("pcd-24-3")
+    with pytest.raises(ValueError, match=r"epoch=3\.5.*epochs with a model"):
+        study.rbm("pcd-24-0", 3.5)
+
+
+def test_space_goes_to_the_first_replicas():
+    values = np.array([0.5, 9.0, 12.0, 18.0, 22.0, 40.0, 50.0])
+    kept = {(M, k): PaperProtocol().kept(Member("PCD", M, k), values) for M in (500, 784) for k in range(4)}
+    assert kept == {(500, 0): [2, 4, 5, 6], (500, 1): [6], (500, 2): [6], (500, 3): []} | {
+        (784, k): [6] if k == 0 else [] for k in range(4)
+    }
+
+
+def test_strong_members_keep_what_the_mean_does_not_explain(strong):
+    examples, test = replicas.load_data(SHORT)
+    found = rbmkit.study(strong / "results").statistics("cd-24-0")
+    contrast = examples.mean(axis=0) - 0.5
+    for k, epoch in enumerate(found.epochs):
+        rbm = Training.resume(strong / "cd-24-0" / f"epoch_{epoch:g}.npz", examples).rbm
+        p, q = np.eye(25) - np.outer(contrast, contrast) / (contrast @ contrast), np.eye(24) - 1 / 24
+        assert np.allclose(found.rest_values[k], np.linalg.svd(p @ rbm.W @ q, compute_uv=False)[:20], atol=1e-5)
+        activity = rbm.hidden_mean(test).mean(axis=0)
+        assert np.allclose(found.activity[k, [0, 1, 4]], [activity.mean(), activity.std(), np.median(activity)])
+    with_estimate = np.isfinite(found.log_z_low)
+    assert np.array_equal(found.vector_epochs, found.epochs[with_estimate])
+    assert with_estimate[-1]
+    assert not with_estimate.all()
+    assert len(found.U) == len(found.V) == len(found.vector_epochs)
+
+
+def test_the_two_protocols_do_not_mix(strong, done, tmp_path, monkeypatch):
+    with pytest.raises(ValueError, match="other settings"):
+        replicas.run(strong, STRONG[:1], PROTOCOL)
+    monkeypatch.setenv("RBMKIT_DATA", str(tmp_path))
+    assert {path.parent.name for path in replicas.collect(strong)} == {"strong"}
+    assert {path.parent.name for path in replicas.collect(done)} == {"study"}
+    assert rbmkit.study("paper").names == sorted(member.name for member in STRONG)
+    assert rbmkit.study("mild").names == rbmkit.study().names
+    (tmp_path / "pcd-24-0.npz").write_bytes((done / "pcd-24-0.npz").read_bytes())
+    with pytest.raises(ValueError, match="which protocol"):
+        replicas.collect(tmp_path)
 
 
 # ---------------------------------------------------------------- what can go wrong
@@ -421,6 +549,23 @@ def test_the_figure_of_likelihoods_shows_means_spreads_and_both_ends(collected):
     assert right.containers[1].lines[0].get_xdata().min() == 2
 
 
+def test_an_open_bracket_is_drawn_open(strong):
+    study = rbmkit.study(strong / "results")
+    found = study.statistics("cd-24-0")
+    upper, lower = (found.log_likelihood(end)[None] for end in ("upper", "lower"))
+    fig, (left, right) = brackets_open(
+        {"one": {"CD": (found.epochs, upper, lower)}, "two": {"PCD": (found.epochs, upper, lower - 5)}}, ylim=(-99, 0)
+    )
+    known = np.isfinite(upper[0])
+    assert np.allclose(left.lines[0].get_xydata(), np.column_stack([found.epochs, upper[0]])[known])
+    corners = right.collections[0].get_paths()[0].vertices
+    for x, high, low in zip(found.epochs[known], upper[0, known], lower[0, known] - 5, strict=True):
+        assert {high, low} <= {y for at, y in corners if at == x}
+    assert left.lines[0].get_color() != right.lines[0].get_color()
+    assert [text.get_text() for text in fig.legends[0].get_texts()] == ["CD", "PCD"]
+    assert fig.get_size_inches()[0] <= 7.2
+
+
 # ---------------------------------------------------------------- what ships
 def test_the_shipped_results_are_complete_and_small():
     study, folder = rbmkit.study(), data_folder()
@@ -431,7 +576,29 @@ def test_the_shipped_results_are_complete_and_small():
         assert found.epochs.tolist() == Protocol().checkpoints()
         assert found.rounding[1] < 0.05
     assert {path.name for path in (folder / "study").iterdir()} == {SUMS, *(f"{name}.npz" for name in study.names)}
-    assert sum(path.stat().st_size for path in folder.rglob("*.npz")) < 80e6
+    assert sum(path.stat().st_size for path in folder.rglob("*.npz")) < 110e6
+
+
+def test_the_shipped_strong_models_are_strong():
+    """A stored model with a singular value above 35 for each method; measurements are those of the stored weights."""
+    study, protocol, test = rbmkit.study("paper"), PaperProtocol(), rbmkit.mnist().test
+    assert set(study.names) <= {member.name for member in members()}
+    for name in study.names:
+        found = study.statistics(name)
+        assert {key: found.text[key] for key in replicas.settings(protocol)} == replicas.settings(protocol)
+        assert found.singular_values[-1, 0] > 35
+        assert found.epochs[-1] == 100 or not name.startswith("pcd")
+        assert len(found.rounding) == 0 or found.rounding[1] < 0.05
+    for method in ("PCD", "CD", "Rdm"):
+        name = study.members(method=method, hidden=500)[0]
+        found = study.statistics(name)
+        assert len(study.snapshots(name)) >= 3
+        assert np.allclose(found.singular_values[-1], np.linalg.svd(study.rbm(name).W, compute_uv=False), atol=5e-3)
+        free = study.rbm(name).free_energy(test).mean()
+        assert np.isclose(found.free_energy_test[-1] + found.rounding[0], free, atol=1e-6)
+        for epoch in study.snapshots(name):
+            exact = found.singular_values[found.epochs == epoch][0]
+            assert np.allclose(exact, np.linalg.svd(study.rbm(name, epoch).W, compute_uv=False), atol=5e-3)
 
 
 def test_the_shipped_measurements_are_those_of_the_shipped_weights():

@@ -1,5 +1,6 @@
 """Replica exchange: every rung follows its enumerated law from a wrong start, and ln Z is right within its error."""
 
+import doctest
 import json
 import os
 import subprocess
@@ -284,6 +285,10 @@ def test_streams_of_replicas_and_exchanges_do_not_meet():
     used = [kernels.stream_key(1, s, layer, l * (R + 1) + r) for s in (0, 1) for layer in (0, 1) for l in range(9)
             for r in range(R + 1)]  # fmt: skip
     assert len(set(used)) == len(used)
+
+
+def test_the_example_runs():
+    assert doctest.testmod(tempering).failed == 0
 
 
 # ---------------------------------------------------------------- bad input

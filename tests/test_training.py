@@ -192,6 +192,7 @@ def test_persistent_chains_start_at_data_points():
     assert all(row.tobytes() in rows for row in run.chain_states)
 
 
+@pytest.mark.filterwarnings("ignore:after epoch")  # of chains that do not follow the data
 def test_pcd_chains_follow_the_model():
     """After training with a tiny rate the chains have the model's means: 5 sigma for 5,000 chains."""
     rbm = RBM.random(21, 10, sigma=0.5, rng=11)
@@ -290,8 +291,7 @@ def test_examples_are_used_once_per_epoch():
     assert run.updates_per_epoch == 2  # ten of the twelve examples; the others wait
     seen = []
     for k in range(4):
-        run.update = k
-        seen.append(run._next_batch().argmax(axis=1))
+        seen.append(run._batch(k).argmax(axis=1))
     for epoch in (seen[:2], seen[2:]):
         assert len(set(np.concatenate(epoch))) == 10
     assert not np.array_equal(seen[0], seen[2])
@@ -318,9 +318,9 @@ def test_method_may_change_between_runs_if_the_chains_fit():
     run.method = "CD"
     quiet(run, 1)
     wide = Training(START, DATA, batch_size=26, chains=90, rng=37)
-    wide.method = "CD"  # 26 examples would be written into 90 rows, or 90 into 26
     with pytest.raises(ValueError, match="CD starts one chain per example"):
-        quiet(wide, 1)
+        wide.method = "CD"  # 26 examples would be written into 90 rows, or 90 into 26
+    assert quiet(wide, 1).method == "PCD"
 
 
 def test_seed_decides_and_chunks_do_not(monkeypatch):
@@ -448,6 +448,7 @@ def test_files_with_wrong_content_are_refused(tmp_path):
 
 
 # ---------------------------------------------------------------- errors
+@pytest.mark.filterwarnings("ignore:after epoch")
 def test_divergence_stops_with_update_and_rate():
     run = Training(START, DATA, batch_size=130, optimiser=SGD(1e30), l2=1.0, rng=35)
     with (
@@ -493,6 +494,252 @@ def test_bad_options_are_refused_with_one_sentence(change, error, message):
     assert "\n" not in str(caught.value)
 
 
+BAD_SETTINGS = [
+    ({"method": "pcd"}, ValueError, "unknown method 'pcd'"),
+    ({"steps": 0}, ValueError, "steps must be an integer >= 1"),
+    ({"steps": 2.5}, TypeError, "steps must be an integer"),
+    ({"optimiser": 0.1}, TypeError, "optimiser must be an SGD"),
+    ({"schedule": [(0, -1)]}, ValueError, "factors >= 0"),
+    ({"l2": -1}, ValueError, "l2 must be 0 or above"),
+    ({"l2": "much"}, TypeError, "l2 must be a real number"),
+    ({"l2_modes": 0.1}, TypeError, "l2_modes must be a sequence of numbers"),
+    ({"l2_modes": [0.1] * 22}, ValueError, "only 21 modes"),
+    ({"centred": "no"}, TypeError, "centred must be True or False"),
+]
+
+
+@pytest.mark.parametrize(("change", "error", "message"), BAD_SETTINGS)
+def test_settings_are_checked_wherever_they_are_set(change, error, message):
+    """The same sentence from the constructor and from an assignment, which changes nothing."""
+    sentences = []
+    with pytest.raises(error, match=message) as caught:
+        Training(START, DATA, rng=1, **change)
+    sentences.append(str(caught.value))
+    run, ((name, value),) = Training(START, DATA, rng=1), change.items()
+    before = run.options()
+    with pytest.raises(error, match=message) as caught:
+        setattr(run, name, value)
+    assert sentences == [str(caught.value)]
+    assert run.options() == before
+
+
+@pytest.mark.parametrize(
+    "name", ["data", "batch_size", "chains", "seed", "update", "epoch", "history", "rbm", "optimizer", "l_2"]
+)
+def test_what_is_fixed_or_misspelt_cannot_be_set(name):
+    run = Training(START, DATA, batch_size=50, rng=1)
+    with pytest.raises(AttributeError, match=f"{name} of a Training cannot be set, only method, steps, optimiser"):
+        setattr(run, name, 500)
+    quiet(run, 1)
+    assert run.batch_size == run.chains == 50
+
+
+def test_settings_may_be_changed_and_what_is_saved_can_be_resumed(tmp_path):
+    run = quiet(Training(START, DATA, batch_size=26, rng=2), 1)
+    changes = {
+        "method": "CD", "steps": np.int64(3), "l2": np.float32(0.25), "l2_modes": np.array([0.5, 0.25]),
+        "schedule": [[0, 1], [5, np.float64(0.5)]], "centred": np.True_,
+        "optimiser": Adam(np.float32(0.125), beta1=np.float64(0.5)),
+    }  # fmt: skip
+    for name, value in changes.items():
+        setattr(run, name, value)
+        run.save(tmp_path / "run.npz")
+        assert Training.resume(tmp_path / "run.npz", DATA).options() == run.options()
+        resumed = Training.resume(tmp_path / "run.npz", DATA)
+        quiet(run, 0.6)
+        assert_identical(run, quiet(resumed, 0.6))
+
+
+@pytest.mark.parametrize("value", [7, 255])
+def test_data_changed_afterwards_do_not_matter(value, tmp_path):
+    data = DATA.copy()
+    run, whole = (Training(START, x, batch_size=13, rng=3) for x in (data, DATA))
+    data[:] = value
+    assert_identical(quiet(run, 2), quiet(whole, 2))
+    run.data[:] = value  # a copy
+    np.testing.assert_array_equal(run.data, DATA)
+    run.save(tmp_path / "run.npz")
+    Training.resume(tmp_path / "run.npz", DATA)
+
+
+# ---------------------------------------------------------------- change of optimiser
+def test_adam_after_sgd_starts_without_memory(tmp_path):
+    """Its first update moves a parameter by the rate at most; SGD's velocity in its place moved them by thousands."""
+    run = quiet(Training(START, DATA, batch_size=13, optimiser=SGD(0.1, momentum=0.9), rng=4), 3)
+    run.optimiser = Adam(1e-3)
+    run.save(tmp_path / "run.npz")
+    resumed = Training.resume(tmp_path / "run.npz", DATA)
+    for k in range(1, 8):
+        before = parameters(run)
+        quiet(run, 0.1)
+        moved = max(np.abs(x - y).max() for x, y in zip(before, parameters(run), strict=True))
+        assert 5e-4 < moved < (1.001e-3 if k == 1 else 3e-3)
+        assert_identical(run, quiet(resumed, 0.1))
+
+
+def test_sgd_after_adam_forgets_the_averages():
+    run, fresh = (quiet(Training(START, DATA, batch_size=13, optimiser=Adam(0.01), rng=5), 1) for _ in range(2))
+    run.optimiser, fresh.optimiser = SGD(0.1, momentum=0.9), SGD(0.1)
+    for one in (run, fresh):
+        quiet(one, 0.1)
+    np.testing.assert_array_equal(run.rbm.W, fresh.rbm.W)  # velocity zero: momentum has no effect yet
+    run.optimiser = SGD(0.1, momentum=0.5)
+    quiet(run, 0.1), quiet(fresh, 0.1)
+    assert (run.rbm.W != fresh.rbm.W).any()  # a velocity is kept when only its momentum changes
+
+
+def test_an_optimiser_set_and_taken_back_keeps_its_memory():
+    run, whole = (quiet(Training(START, DATA, batch_size=13, optimiser=Adam(0.01), rng=6), 1) for _ in range(2))
+    run.optimiser = SGD(0.1)
+    run.optimiser = Adam(0.01)
+    assert_identical(quiet(run, 1), quiet(whole, 1))
+
+
+def test_adam_with_other_averages_starts_again():
+    run = quiet(Training(START, DATA, batch_size=13, optimiser=Adam(1e-3, beta2=0.9999), rng=7), 0.1)
+    run.optimiser = Adam(1e-3, beta2=0.5)
+    before = parameters(run)
+    quiet(run, 0.1)
+    assert max(np.abs(x - y).max() for x, y in zip(before, parameters(run), strict=True)) < 1.001e-3
+
+
+def test_files_without_the_update_at_which_the_memory_began_are_read(tmp_path):
+    """As they were written before an optimiser could be changed."""
+    path = tmp_path / "run.npz"
+    whole = quiet(Training(START, DATA, batch_size=13, optimiser=Adam(0.01), rng=8), 1.3)
+    whole.save(path)
+    arrays = checks.read_npz(path, [], kind=training._KIND)
+    text = json.loads(str(arrays["text"]))
+    del text["state"]["memory_since"]
+    checks.write_npz(path, kind=training._KIND, **arrays | {"text": np.array(json.dumps(text))})
+    assert_identical(quiet(Training.resume(path, DATA), 1), quiet(whole, 1))
+
+
+# ---------------------------------------------------------------- interruptions
+@pytest.mark.filterwarnings("ignore:after epoch")
+@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="needs timers that send signals")
+@pytest.mark.parametrize("options", KINDS, ids=lambda o: f"{o['method']}-{type(o['optimiser']).__name__}")
+def test_interrupted_training_goes_on_bit_for_bit(options):
+    """Real signals at random moments, in updates and in callbacks, dozens of times; then run again."""
+
+    def norm(*, training, epoch):
+        return {"norm": np.linalg.norm(training.rbm.W)}
+
+    whole, run = (Training(START, DATA, batch_size=13, rng=9, **options) for _ in range(2))
+    quiet(whole, 61, callbacks=[norm])
+    rng, interruptions = np.random.default_rng(10), 0
+    handler = signal.signal(signal.SIGALRM, signal.default_int_handler)
+    try:
+        while run.epoch < 60:
+            try:
+                signal.setitimer(signal.ITIMER_REAL, rng.uniform(1e-4, 4e-3))
+                quiet(run, 60 - run.epoch, callbacks=[norm])
+                signal.setitimer(signal.ITIMER_REAL, 0)
+            except KeyboardInterrupt:
+                interruptions += 1
+    finally:
+        signal.signal(signal.SIGALRM, handler)
+    assert interruptions > 10
+    assert_identical(quiet(run, 1, callbacks=[norm]), whole)
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, MemoryError])
+@pytest.mark.parametrize("where", ["arrange", "gibbs", "hidden_means", "gradient", "sgd_step"])
+def test_an_update_that_fails_anywhere_has_changed_nothing(monkeypatch, where, error):
+    run, whole = (quiet(Training(START, DATA, batch_size=13, rng=11), 1.5) for _ in range(2))
+    before, works = (parameters(run), run.chain_states, run.history.rows, run.update), getattr(kernels, where)
+
+    def fails(*arguments):
+        works(*arguments)
+        raise error
+
+    monkeypatch.setattr(kernels, where, fails)
+    with pytest.raises(error):
+        quiet(run, 1)
+    monkeypatch.undo()
+    for x, y in zip((*before[0], before[1]), (*parameters(run), run.chain_states), strict=True):
+        np.testing.assert_array_equal(x, y)
+    assert before[2:] == (run.history.rows, run.update)
+    assert_identical(quiet(run, 2), quiet(whole, 2))
+
+
+# ---------------------------------------------------------------- callbacks
+def test_a_callback_can_stop_the_run():
+    def enough(*, training, epoch):
+        if epoch == 3:
+            training.stop()
+        return {"seen": epoch}
+
+    def after(*, training, epoch):
+        return {"too": epoch}
+
+    run = quiet(Training(START, DATA, batch_size=65, rng=12), 10, callbacks=[enough, after])
+    assert run.epoch == 3
+    assert run.history.rows[-1]["too"] == 3  # the callbacks of that epoch are all called
+    whole = quiet(Training(START, DATA, batch_size=65, rng=12), 5)
+    np.testing.assert_array_equal(quiet(run, 2).rbm.W, whole.rbm.W)  # the next run is not stopped by it
+
+
+@pytest.mark.parametrize(
+    ("callbacks", "error", "message"),
+    [
+        (lambda training, epoch: None, TypeError, r"for one function f, callbacks=\[f\]"),
+        (3, TypeError, "callbacks must be a sequence of functions"),
+        ([None], TypeError, "callbacks must be a sequence of functions"),
+        ([lambda training, epoch: {"epoch": 99}], ValueError, "a callback returned epoch: the history has that"),
+        ([lambda training, epoch: {"moment_error": 0}], ValueError, "moment_error"),
+        ([lambda training, epoch: 3.0], TypeError, "must return a dict of numbers or None, not float"),
+        ([lambda training, epoch: {"rbm": training.rbm}], TypeError, "must return a dict of numbers"),
+    ],
+)
+def test_bad_callbacks_are_refused(callbacks, error, message):
+    run = Training(START, DATA, batch_size=65, rng=13)
+    with pytest.raises(error, match=message):
+        quiet(run, 2, callbacks=callbacks)
+    assert run.history.rows == [] or set(run.history.rows[0]) == {"epoch", "learning_rate", "moment_error"}
+
+
+def test_callbacks_may_come_from_a_generator():
+    seen = []
+    callbacks = (f for f in [lambda training, epoch: seen.append(epoch)])
+    quiet(Training(START, DATA, rng=14), 3, callbacks=callbacks)
+    assert seen == [1, 2, 3]
+
+
+# ---------------------------------------------------------------- symptoms
+@pytest.mark.parametrize(
+    ("options", "symptom"),
+    [
+        ({"optimiser": SGD(50.0), "centred": True}, "the largest coupling is"),
+        ({"optimiser": SGD(10.0), "steps": 5, "chains": 300}, "chains do not resemble the data, moment error 0.3"),
+    ],
+)
+def test_a_learning_rate_that_ruins_the_model_is_not_silent(options, symptom):
+    start = RBM.random(16, 12, sigma=0.1, rng=0)
+    run = Training(start, bars_and_stripes(4), batch_size=30, rng=0, **options)
+    with pytest.warns(RuntimeWarning, match=rf"after epoch \d+: {symptom}.*; the learning rate \(\d+\) may") as caught:
+        quiet(run, 200)
+    assert len(caught) == 1  # once in a run
+
+
+@pytest.mark.parametrize("options", [{"method": "PCD", "steps": 5}, {"method": "CD"}, {"method": "PCD", "chains": 3}])
+def test_healthy_training_is_silent(options, recwarn):
+    for data, rate in ((bars_and_stripes(4), 0.2), (DATA, 0.05)):
+        start = RBM.random(data.shape[1], 12, sigma=0.1, rng=0)
+        quiet(Training(start, data, batch_size=30, optimiser=SGD(rate), rng=0, **options), 300)
+    assert not recwarn.list
+
+
+@pytest.mark.filterwarnings("ignore:after epoch")
+def test_a_diverged_training_is_not_saved(tmp_path):
+    run = Training(START, DATA, batch_size=13, optimiser=SGD(1e30), l2=1.0, rng=35)
+    with np.errstate(all="ignore"), pytest.raises(FloatingPointError):
+        quiet(run, 100)
+    with pytest.raises(FloatingPointError, match="NaN or infinite after update 9"):
+        run.save(tmp_path / "run.npz")
+    assert not (tmp_path / "run.npz").exists()
+
+
 @pytest.mark.parametrize(
     ("make", "message"),
     [
@@ -519,9 +766,9 @@ def test_fewer_steps_per_update_do_not_repeat_random_numbers(tmp_path):
     """The streams go on from the last Gibbs step when K is lowered between runs, also after a restart."""
     run = Training(START, DATA, steps=4, batch_size=30, rng=5)
     quiet(run, 0.5)
-    assert run._step == 2 * 4
+    assert run._state.step == 2 * 4
     run.steps = 1
     run.save(tmp_path / "run.npz")
     restarted = Training.resume(tmp_path / "run.npz", DATA)
     np.testing.assert_array_equal(quiet(run, 0.5).chain_states, quiet(restarted, 0.5).chain_states)
-    assert run._step == restarted._step == 2 * 4 + 2
+    assert run._state.step == restarted._state.step == 2 * 4 + 2

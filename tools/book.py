@@ -19,24 +19,33 @@ import importlib.util
 import io
 import itertools
 import json
-import math
 import os
 import re
 import shutil
 import subprocess
 import sys
+from dataclasses import asdict
 from pathlib import Path
 
 from joblib import Parallel, delayed
 from nbformat.v4 import new_markdown_cell, writes
 from PIL import Image
 
-from tools import series
+from tools import frames, series
 
 DOCS, DATA = series.ROOT / "docs", series.ROOT / "data"
 BUILD = series.ROOT / "build" / "book"
 SOURCE, HTML, FRAMES = BUILD / "source", BUILD / "html", BUILD / "frames"
-GRID = (8, 6)  # at most so many values of the first and the second control of an explorer
+# at most so many values of each control that moves in the book, per explorer of a notebook; others stay where they are
+GRID = {
+    "01_training": [{"method": 3, "updates": 9}],
+    "02_reciprocal_space": [{"model": 6, "mode": 20}, {"N": 12, "M": 12}],
+    "03_partition_function": [{"model": 3, "scale": 12, "beta": 6}],
+    "04_fokker_planck_bosons": [{"s": 25, "time": 7}],
+    "05_symmetry_breaking": [{"second": 12, "angle": 19}, {"epoch": 8, "mode": 3, "ceiling": 6}],
+}
+USUAL = (12, 8)  # values of the first two controls of an explorer that is not in the table
+COLOURS = 64  # of a frame; its file is a third of the original then
 DISPLAYED = re.compile(r"[ \t]*\$\$((?:(?!\$\$).)*?\\tag\*?\{([^}]*)\}(?:(?!\$\$).)*?)\$\$", re.DOTALL)
 NOT_PROSE = r"```.*?```|\$\$.*?\$\$|\$[^$]*\$|`[^`]*`|\]\([^)]*\)|\\begin\{equation\*\}.*?\\end\{equation\*\}"
 MENTIONS = re.compile(NOT_PROSE + r"|(?P<mention>\bEqs?\.\s*(?:\([\w.']+\)(?:\s|,|and|or|to|-|–)*)+)", re.DOTALL)
@@ -215,26 +224,6 @@ def links(text: str) -> str:
 
 
 # ---------------------------------------------------------------- explorers as frames
-def choices(control, count: int) -> list:
-    """At most `count` values of a control, its present one among them; in ratios if the range is wide."""
-    if hasattr(control, "options"):
-        every = list(control._options_values)
-        return every if len(every) <= count else every[:: math.ceil(len(every) / count)]
-    if isinstance(control.value, bool):
-        return [False, True]
-    low, high, step = control.min, control.max, control.step
-    if hasattr(control, "base"):  # a logarithmic slider counts in exponents
-        low, high, step = control.base**low, control.base**high, 0
-    wide = low > 0 and high / low > 50
-    at = [k / (count - 1) for k in range(count)]
-    values = [low * (high / low) ** t if wide else low + (high - low) * t for t in at]
-    if step:
-        values = [control.min + round((value - control.min) / step) * step for value in values]
-    nearest = min(range(count), key=lambda k: abs(values[k] - control.value))
-    values[nearest] = control.value
-    return sorted(set(values))
-
-
 def draw_frames(name: str) -> None:
     """The frames of all explorers of a notebook, unless they were drawn from the same sources and data before."""
     folder = FRAMES / name
@@ -243,53 +232,42 @@ def draw_frames(name: str) -> None:
         return
     shutil.rmtree(folder, ignore_errors=True)
     for k, box in enumerate(series.explorers(name)):
-        (folder / str(k)).mkdir(parents=True)
-        grid = {key: choices(control, n) for (key, control), n in zip(box.controls.items(), GRID)}
-        rest = {key: control.value for key, control in box.controls.items()}
-        start = [values.index(rest[key]) for key, values in grid.items()]
-        for place in itertools.product(*(range(len(values)) for values in grid.values())):
-            picture = box.frame(**rest | {key: values[i] for (key, values), i in zip(grid.items(), place)})
-            small = Image.open(io.BytesIO(picture)).convert("RGB").quantize(64)
-            small.save(folder / str(k) / f"{'-'.join(map(str, place))}.png", optimize=True)
-        names = [box.controls[key].description or key for key in grid]
-        axes = [[label, [readable(value) for value in values]] for label, values in zip(names, grid.values())]
-        (folder / str(k) / "axes.json").write_text(json.dumps({"axes": axes, "start": start}))
+        table = GRID.get(name, [])
+        draw_explorer(box, table[k] if k < len(table) else dict(zip(box.controls, USUAL)), folder / str(k))
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "digest").write_text(digest)
+
+
+def draw_explorer(box, grid: dict[str, int], folder: Path) -> None:
+    """A picture for each combination of places of the controls in `grid`, and the file axes.json."""
+    folder.mkdir(parents=True)
+    values = {key: frames.choices(box.controls[key], count) for key, count in grid.items()}
+    rest = {key: control.value for key, control in box.controls.items()}
+    for places in itertools.product(*(range(len(one)) for one in values.values())):
+        picture = box.frame(**rest | {key: one[i] for (key, one), i in zip(values.items(), places)})
+        small = Image.open(io.BytesIO(picture)).convert("RGB").quantize(COLOURS)
+        small.save(folder / f"{'-'.join(map(str, places))}.png", optimize=True)
+    axes = [asdict(frames.axis(key, box.controls[key], one)) for key, one in values.items()]
+    (folder / "axes.json").write_text(json.dumps(axes))
 
 
 def digest_of_sources(name: str) -> str:
     """Changes with the code that draws the frames of a notebook, and with the data."""
     code = [ast.unparse(statement) for statement in series.explorer_code(series.read(name))]
-    files = [Path(__file__), *sorted((series.ROOT / "rbmkit").rglob("*.py")), *sorted(DATA.rglob("*.npz"))]
+    files = [Path(__file__), Path(frames.__file__)]
+    files += [*sorted((series.ROOT / "rbmkit").rglob("*.py")), *sorted(DATA.rglob("*.npz"))]
     sums = [hashlib.sha256(path.read_bytes()).hexdigest() for path in files]
     return hashlib.sha256("\n".join(code + sums).encode()).hexdigest()
 
 
-def readable(value) -> str:
-    return f"{value:.3g}" if isinstance(value, float) else str(value)
-
-
 def frames_html(folder: Path) -> str:
-    """Sliders and the first picture; book.js does the rest."""
-    frames = json.loads((folder / "axes.json").read_text())
+    """Controls and the first picture; frames.js does the rest."""
+    axes = [frames.Axis(**axis) for axis in json.loads((folder / "axes.json").read_text())]
+    first = "-".join(str(axis.start) for axis in axes)
+    width = min(Image.open(folder / f"{first}.png").width, 560)  # in points of the screen
     where = f"../_static/frames/{folder.parent.name}/{folder.name}"
-    rows = [
-        f"<label><span>{html.escape(label)}</span><input type='range' min='0' max='{len(values) - 1}' step='1' "
-        f"value='{start}' aria-label='{html.escape(label)}'><output>{html.escape(values[start])}</output></label>"
-        for (label, values), start in zip(frames["axes"], frames["start"])
-    ]
-    first = "-".join(map(str, frames["start"]))
-    width = Image.open(folder / f"{first}.png").width  # in points of the screen; larger ones scroll on a phone
-    at = ", ".join(f"{label} = {values[k]}" for (label, values), k in zip(frames["axes"], frames["start"]))
-    axes = html.escape(json.dumps(frames["axes"]))
-    return (
-        f'<div class="frames" data-folder="{where}" data-axes="{axes}">{"".join(rows)}'
-        f'<div class="scroll"><img src="{where}/{first}.png" style="min-width: {min(width, 560)}px" '
-        f'alt="Picture of the explorer at {html.escape(at)}"></div>'
-        "<p>Drawn when the book was made. In the notebook and by <code>run.py explore</code> all controls are live.</p>"
-        "</div>"
-    )
+    note = "Drawn when the book was made. In the notebook and by <code>run.py explore</code> all controls are live."
+    return frames.markup(axes, where, first, width=width, note=note)
 
 
 # ---------------------------------------------------------------- pages made from the notebooks

@@ -1,52 +1,281 @@
-"""All explorers of the series on one page, served by Voila on 127.0.0.1.
+"""The explorers of the series, live, for one reader or a class: a list, and a page for each.
 
-python -m tools.explore [--port PORT] [--ip ADDRESS] [--no-browser]
+python -m tools.explore [--port PORT] [--ip ADDRESS] [--readers N] [--no-browser]
+
+What an explorer shows depends on the places of its controls and on nothing else. So no reader needs a process: a few,
+one per core, load all explorers and draw for everybody, and a picture that was drawn once is kept.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import errno
+import functools
+import html
+import mimetypes
+import multiprocessing
 import os
+import re
+import secrets
+import signal
 import socket
-import subprocess
 import sys
+import threading
+import time
+import webbrowser
+from collections import OrderedDict
+from collections.abc import Iterator
+from concurrent.futures import BrokenExecutor, CancelledError, Executor, Future, ProcessPoolExecutor, wait
+from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
 
-from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, writes
+from tools import frames, series
 
-from run import METADATA
-from tools import series
-
-PAGE = series.ROOT / "build" / "explore" / "explorers.ipynb"
-
-
-def page():
-    """A notebook that shows the explorers, notebook by notebook."""
-    cells = [
-        new_markdown_cell(
-            "# Explorers\n\nMove a slider, with the mouse or with the arrow keys, and the picture follows. "
-            "What they show is explained in the notebooks."
-        ),
-        new_code_cell("from tools.explore import show"),
-    ]
-    for name in series.names():
-        if any(statement.shows for statement in series.explorer_code(series.read(name))):
-            cells += [new_markdown_cell(f"## {series.title(series.read(name))}"), new_code_cell(f"show({name!r})")]
-    return new_notebook(cells=cells, metadata=METADATA)
+STATIC, BOOK = series.ROOT / "docs" / "_static", series.ROOT / "build" / "book" / "html"
+KEPT = 100_000_000  # bytes of pictures that are kept
+AWAY = 120.0  # seconds after which a reader who asked for nothing makes room for another
+PATIENCE = 300.0  # seconds that a reader waits for a picture, at most: explorers may still be loading
+PICTURE = re.compile(r"/(\w+)/(\d+)/(start|\d+(?:-\d+)*(?:_\d+(?:-\d+)*)*)\.png")
+THREADS = "NUMBA_NUM_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"
+MOST = 8  # processes, of up to 0.6 GB each
+PRESSES = 60  # at most so many presses of a button in a row
+PAGE = """<!DOCTYPE html><html lang="en"><head><meta charset="utf-8"><title>{title}</title>
+<meta name="viewport" content="width=device-width, initial-scale=1"><link rel="icon" href="data:,">
+<link rel="stylesheet" href="/static/frames.css"><script src="/static/frames.js"></script>
+<style>body {{ font: 1rem/1.5 system-ui, sans-serif; margin: 1rem auto; max-width: 58rem; padding: 0 1rem; }}</style>
+</head><body>{body}</body></html>"""
 
 
-def show(name: str) -> None:
-    """Display the explorers of a notebook, or one sentence that says why not."""
-    from IPython.display import display
+# ---------------------------------------------------------------- in the processes that draw
+def obedient() -> None:
+    """Ctrl+C is for the server alone, which then asks the processes to end; they do so in order."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit())
 
+
+@functools.cache
+def boxes(name: str) -> list:
+    """The explorers of a notebook, loaded when a process first needs them."""
+    return series.explorers(name)
+
+
+def load(name: str) -> int:
+    return len(boxes(name))
+
+
+def settings(box) -> dict:
+    """The controls that a page shows: all of an explorer, or those that set what its button does."""
+    return getattr(box, "settings", box.controls)
+
+
+def described(name: str, k: int) -> tuple[list[frames.Axis], tuple[str, ...]]:
+    """The controls of explorer `k` of a notebook, as a page shows them, and the names of its buttons."""
+    box = boxes(name)[k]
+    axes = [frames.axis(key, control, frames.positions(control)) for key, control in settings(box).items()]
+    return axes, getattr(box, "buttons", ())
+
+
+def draw(name: str, k: int, at: str) -> tuple[int, bytes]:
+    """The picture with the address `at`, e.g. 3-0-12, and 200; or a sentence and the HTTP status that tells why not."""
     from rbmkit.explorers.widgets import EXPECTED
 
+    box = boxes(name)[k]
+    places = [tuple(map(int, part.split("-"))) for part in at.split("_")] if at != "start" else []
+    values = [frames.positions(control) for control in settings(box).values()]
+    for place in places:
+        if len(place) != len(values) or any(p >= len(v) for p, v in zip(place, values)):
+            return 404, b"There is no such picture."
+    chosen = [dict(zip(settings(box), (v[p] for p, v in zip(place, values)))) for place in places]
     try:
-        display(*series.explorers(name))
+        return 200, box.replay(chosen) if hasattr(box, "replay") else box.frame(**chosen[0])
     except EXPECTED as error:
-        print(f"Not available: {error}")
+        return 422, " ".join(str(error).split()).encode()
 
 
+# ---------------------------------------------------------------- in the server
+@functools.cache
+def with_explorers() -> list[str]:
+    """Names of the notebooks that have explorers."""
+    return [name for name in series.names() if headings(name)]
+
+
+@functools.cache
+def headings(name: str) -> list[str]:
+    """The headings below which a notebook shows its explorers."""
+    nb, heading, found = series.read(name), "", []
+    shown = [statement.cell for statement in series.explorer_code(nb) if statement.shows]
+    for cell in nb.cells:
+        if cell.cell_type == "markdown":
+            heading = ([heading] + re.findall(r"(?m)^#{2,3} (.+)", cell.source))[-1]
+        found += [heading] * shown.count(cell.id)
+    return found
+
+
+@functools.cache
+def title(name: str) -> str:
+    return series.title(series.read(name))
+
+
+class Pictures:
+    """Pictures by address, drawn by the processes of `pool`, each once; the latest are kept."""
+
+    def __init__(self, pool: Executor):
+        self.pool, self.lock, self.size = pool, threading.Lock(), 0
+        self.known: OrderedDict[tuple, Future] = OrderedDict()
+
+    def get(self, *address) -> tuple[int, bytes]:
+        """Waits until the picture is there. Whoever asks for one that is being drawn waits for the same."""
+        with self.lock:
+            new = address not in self.known
+            future = self.known[address] = self.pool.submit(draw, *address) if new else self.known[address]
+            self.known.move_to_end(address)
+        if new:
+            future.add_done_callback(lambda done: self._keep(address, done))
+        return future.result(PATIENCE)
+
+    def _keep(self, address: tuple, done: Future) -> None:
+        with self.lock:
+            if done.cancelled() or done.exception() or done.result()[0] != 200:
+                self.known.pop(address, None)
+                return
+            self.size += len(done.result()[1])
+            for oldest in list(self.known) if self.size > KEPT else ():
+                if self.size > KEPT and oldest != address and self.known[oldest].done():
+                    self.size -= len(self.known.pop(oldest).result()[1])
+
+
+class Readers:
+    """Who reads: at most `limit`; one who asked for nothing for two minutes is away."""
+
+    def __init__(self, limit: int):
+        self.limit, self.lock, self.seen = limit, threading.Lock(), {}
+
+    def admit(self, reader: str) -> bool:
+        """Is there room? Readers who are in stay in."""
+        now = time.monotonic()
+        with self.lock:
+            self.seen = {name: at for name, at in self.seen.items() if now - at < AWAY}
+            room = reader in self.seen or len(self.seen) < self.limit
+            if room:
+                self.seen[reader] = now
+            return room
+
+
+@dataclass
+class Hall:
+    """All that the server knows."""
+
+    pool: Executor
+    pictures: Pictures
+    readers: Readers
+
+    def answer(self, path: str, reader: str) -> tuple[int, str, bytes]:
+        """HTTP status, type and content of a path."""
+        if path == "/":
+            return 200, "text/html", overview().encode()
+        if path.startswith(("/static/", "/book/")):
+            return file_in(STATIC if path.startswith("/static/") else BOOK, path.split("/", 2)[2])
+        name, k = [*path.strip("/").split("/"), "", ""][:2]
+        if name not in with_explorers() or k not in map(str, range(len(headings(name)))):
+            return 404, "text/plain", b"There is no such page."
+        if not self.readers.admit(reader):
+            return 503, "text/html", full(name, self.readers.limit).encode()
+        picture = PICTURE.fullmatch(path)
+        if picture and picture[3].count("_") >= PRESSES:
+            return 422, "text/plain", b"That is far enough: start again."
+        if picture:
+            status, content = self.pictures.get(name, int(k), picture[3])
+            return status, "image/png" if status == 200 else "text/plain", content
+        return 200, "text/html", self.explorer(name, int(k)).encode()
+
+    def explorer(self, name: str, k: int) -> str:
+        """The page of one explorer."""
+        axes, buttons = self.pool.submit(described, name, k).result(PATIENCE)
+        first = "start" if buttons else "-".join(str(axis.start) for axis in axes)
+        note = f"From notebook <i>{html.escape(title(name))}</i>, which explains it. <a href='/'>All explorers</a>"
+        body = frames.markup(axes, f"/{name}/{k}", first, width=320, note=note, live=True, buttons=buttons)
+        return written(headings(name)[k], body)
+
+
+def written(heading: str, body: str) -> str:
+    heading = html.escape(heading.replace("$", ""))
+    return PAGE.format(title=heading, body=f"<h1>{heading}</h1>{body}")
+
+
+def overview() -> str:
+    """The list of all explorers."""
+    lines = ["<p>Move a slider, with a finger, the mouse or the arrow keys, and the picture follows.</p>"]
+    for name in with_explorers():
+        links = (f"<li><a href='/{name}/{k}'>{html.escape(h)}</a></li>" for k, h in enumerate(headings(name)))
+        lines.append(f"<h2>{html.escape(title(name))}</h2><ul>{''.join(links)}</ul>")
+    return written("Explorers", "".join(lines) + f"<p>{book_link('')}</p>")
+
+
+def full(name: str, limit: int) -> str:
+    """What one reader too many sees."""
+    lines = f"<p>All {limit} places are taken. One becomes free when a reader has not moved anything for two minutes: "
+    lines += f"<a href='/{name}/0'>try again</a>. Pictures that need no place are in the book of the series:</p>"
+    return written("The hall is full", f"{lines}<p>{book_link(f'notebooks/{name}.html')}</p>")
+
+
+def book_link(page: str) -> str:
+    if not (BOOK / page).exists():
+        return "The book is not here: whoever runs this server can make it with <code>python3 run.py book</code>."
+    return f"<a href='/book/{page or 'index.html'}'>The book, with explorers as pictures that were drawn before</a>"
+
+
+def file_in(folder: Path, name: str) -> tuple[int, str, bytes]:
+    """A file of a folder, or 404; nothing outside of it."""
+    path = (folder / unquote(name)).resolve()
+    if not path.is_file() or not path.is_relative_to(folder.resolve()):
+        return 404, "text/plain", b"There is no such file."
+    return 200, mimetypes.guess_type(path.name)[0] or "application/octet-stream", path.read_bytes()
+
+
+class Handler(BaseHTTPRequestHandler):
+    """One connection of a browser."""
+
+    protocol_version, timeout = "HTTP/1.1", 2 * AWAY
+
+    def do_GET(self):
+        cookie = re.search(r"\breader=(\w+)", self.headers.get("Cookie", ""))
+        reader = cookie[1] if cookie else secrets.token_hex(8)
+        try:
+            status, kind, content = self.server.hall.answer(urlsplit(self.path).path, reader)
+        except (TimeoutError, BrokenExecutor, CancelledError):
+            status, kind, content = 503, "text/plain", b"The server is too busy, or stops."
+        self.send_response(status)
+        self.send_header("Content-Type", f"{kind}; charset=utf-8" if kind.startswith("text/") else kind)
+        self.send_header("Content-Length", str(len(content)))
+        self.send_header("Cache-Control", "max-age=3600" if kind == "image/png" else "no-cache")
+        if not cookie and status == 200:
+            self.send_header("Set-Cookie", f"reader={reader}; HttpOnly; SameSite=Lax; Path=/")
+        self.end_headers()
+        self.wfile.write(content)
+
+    def handle(self):
+        with contextlib.suppress(ConnectionError):  # a browser that closes is no error
+            super().handle()
+
+    def finish(self):
+        with contextlib.suppress(ConnectionError):
+            super().finish()
+
+    def log_message(self, *words):
+        """Readers are not logged."""
+
+
+class Server(ThreadingHTTPServer):
+    """Serves until it is stopped; `hall` knows what."""
+
+    request_queue_size = 128  # a class opens the page at once
+    hall: Hall
+
+
+# ---------------------------------------------------------------- the command
 def problem(ip: str, port: int) -> str:
     """Why this address cannot be listened on, or an empty text."""
     with socket.socket() as probe:
@@ -61,25 +290,55 @@ def problem(ip: str, port: int) -> str:
 
 
 def main(options: list[str]) -> int:
-    parser = argparse.ArgumentParser(prog="run.py explore", description="All explorers on one page.")
+    parser = argparse.ArgumentParser(prog="run.py explore", description="The explorers, live, for a reader or a class.")
     parser.add_argument("--port", type=series.port, default=8866)
-    parser.add_argument("--ip", default="127.0.0.1", help="any but 127.0.0.1 opens the page to others")
+    parser.add_argument("--ip", default="127.0.0.1", help="any but 127.0.0.1 opens the pages to others")
+    parser.add_argument("--readers", type=int, default=40, help="at most so many at a time (40)")
     parser.add_argument("--no-browser", action="store_true")
     chosen = parser.parse_args(options)
     refused = problem(chosen.ip, chosen.port)
     if refused:
         return print(f"run.py: {refused}") or 1
-    PAGE.parent.mkdir(parents=True, exist_ok=True)
-    PAGE.write_text(writes(page()), "utf-8")
-    address = f"http://{chosen.ip}:{chosen.port}/"
-    print(f"Explorers at {address} (if no browser opens, copy the address; Ctrl+C stops)", flush=True)
-    command = [sys.executable, "-m", "voila", PAGE, f"--Voila.ip={chosen.ip}", f"--port={chosen.port}"]
-    command += ["--Voila.log_level=ERROR", "--progressive_rendering=True", "--KernelManager.transport_encryption=auto"]
-    environment = {**os.environ, "PYTHONPATH": str(series.ROOT)}
-    try:
-        return subprocess.call([*command, "--no-browser"] if chosen.no_browser else command, env=environment)
-    except KeyboardInterrupt:
-        return 0
+    return serve(chosen.ip, chosen.port, chosen.readers, browser=not chosen.no_browser)
+
+
+def serve(ip: str, port: int, readers: int, *, browser: bool) -> int:
+    """The explorers at this address, until Ctrl+C."""
+    address = f"http://{ip}:{port}/"
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl+C
+    os.environ.update(dict.fromkeys(THREADS, "1"), MPLBACKEND="agg")  # of the processes that draw
+    workers = min(os.cpu_count() or 2, MOST)
+    pool = ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), obedient)
+    with contextlib.suppress(KeyboardInterrupt), running(ip, port, Hall(pool, Pictures(pool), Readers(readers))):
+        print(f"Explorers at {address} (if no browser opens, copy the address; Ctrl+C stops)", flush=True)
+        if browser:
+            webbrowser.open(address)
+        load_all(pool, workers)
+        threading.Event().wait()
+    return 0
+
+
+@contextlib.contextmanager
+def running(ip: str, port: int, hall: Hall) -> Iterator[Server]:
+    """A server that answers in the background; at the end it stops, and the processes that draw with it."""
+    with Server((ip, port), Handler) as server:
+        server.hall = hall
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        try:
+            yield server
+        finally:
+            server.shutdown()
+            for process in multiprocessing.active_children():
+                process.terminate()  # nobody waits any more for what they draw
+            hall.pool.shutdown(cancel_futures=True)
+
+
+def load_all(pool: Executor, workers: int) -> None:
+    """Load the explorers, notebook by notebook, into all processes; those whom readers ask for come first."""
+    start = time.monotonic()
+    for name in with_explorers():
+        wait([pool.submit(load, name) for _ in range(workers)])
+        print(f"  {time.monotonic() - start:3.0f} s  loaded: {title(name)}", flush=True)
 
 
 if __name__ == "__main__":

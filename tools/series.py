@@ -13,7 +13,7 @@ import tomllib
 
 import nbformat
 
-from run import COST, NOTEBOOKS, ROOT
+from run import COST, NOTEBOOKS, ROOT, SERIES
 
 ADDRESS = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]["urls"]["Repository"]
 TAG = re.compile(r"\\tag\*?\{([^}]*)\}")
@@ -21,7 +21,7 @@ TAG = re.compile(r"\\tag\*?\{([^}]*)\}")
 
 def names(part: str = "") -> list[str]:
     """Names of the notebooks, in order, e.g. 02_reciprocal_space; only those that contain `part`."""
-    return sorted(path.stem for path in NOTEBOOKS.glob("*.ipynb") if part in path.stem)
+    return [name for name in SERIES if part in name and (NOTEBOOKS / f"{name}.ipynb").exists()]
 
 
 def read(name: str) -> nbformat.NotebookNode:
@@ -54,10 +54,12 @@ def badges(name: str, static: str = "../docs/_static") -> str:
 
 
 INSTALL = f"""\
-import importlib.util  # without rbmkit, as in Colab, this cell fetches the project; elsewhere it does nothing
+import sys  # where rbmkit is missing, as in Colab, this cell fetches the project; elsewhere it does nothing
+from importlib.util import find_spec
 
-if importlib.util.find_spec("rbmkit") is None:
-    !git clone --quiet --depth 1 {ADDRESS}
+if getattr(find_spec("rbmkit"), "origin", None) is None:  # missing, or only the folder that a session before fetched
+    sys.modules.pop("rbmkit", None)
+    !test -d rbmkit || git clone --quiet --depth 1 {ADDRESS}
     %cd rbmkit"""
 
 

@@ -1,21 +1,29 @@
-"""Explorer of notebook 1: steer the training of a small RBM and watch its exact likelihood."""
+"""Explorers of notebook 1: steer the training of a small RBM, and let a large one complete digits."""
 
 from __future__ import annotations
 
+import copy
 import io
+import warnings
+from collections.abc import Mapping, Sequence
 
 import matplotlib.pyplot as plt
 import numpy as np
+from matplotlib.figure import Figure
 
 from rbmkit.data import bars_and_stripes
-from rbmkit.explorers.widgets import ipywidgets, picture
+from rbmkit.explorers.widgets import EXPECTED, explorer, ipywidgets, picture, replaced
 from rbmkit.figures.style import COLOURS, canvas
+from rbmkit.figures.training import completions
 from rbmkit.likelihood import exact_log_z, log_likelihood
 from rbmkit.model import RBM
 from rbmkit.sampling import gibbs
 from rbmkit.training import METHODS, SGD, Training
 
 _SIDE, _HIDDEN, _UPDATES = 4, 12, 50
+_KEPT = 300  # trainings of a Replay
+BUTTONS = "train 250 updates", "start again"
+_ROWS, _ANSWERS = 28, 8  # of a digit, to a question
 
 
 class Session:
@@ -70,6 +78,32 @@ class Session:
         plt.close(self._fig)
 
 
+class Replay:
+    """A training from a fixed start, as the presses of its button made it: many readers share one; call it for a PNG.
+
+    What short series of presses lead to is kept, so that the next press costs one burst and no more.
+    """
+
+    def __init__(self):
+        self.session = Session()
+        self.known = {(): self._state()}
+
+    def __call__(self, presses: Sequence[Mapping[str, object]]) -> bytes:
+        """The picture after 250 updates for each of the `presses`, with its method, steps and rate."""
+        moves = tuple((press["method"], press["steps"], press["rate"]) for press in presses)
+        start = max(n for n in range(len(moves) + 1) if moves[:n] in self.known)
+        self.session.training, self.session.likelihood = copy.deepcopy(self.known[moves[:start]])
+        for end in range(start, len(moves)):
+            self.session.advance(*moves[end])
+            self.known[moves[: end + 1]] = self._state()
+        for oldest in list(self.known)[1 : len(self.known) - _KEPT]:
+            del self.known[oldest]
+        return self.session.picture()
+
+    def _state(self) -> tuple[Training, list[float]]:
+        return copy.deepcopy((self.session.training, self.session.likelihood))
+
+
 def steer():
     """Buttons and sliders that train a 16 x 12 RBM on bars and stripes; without ipywidgets, a line that says so."""
     widgets = ipywidgets()
@@ -80,29 +114,60 @@ def steer():
     method = widgets.Dropdown(options=METHODS, value="PCD", description="method")
     steps = widgets.IntSlider(value=5, min=1, max=50, description="K")
     rate = widgets.FloatLogSlider(value=0.1, base=10, min=-3, max=1, step=0.25, description="rate")
-    train, reset = widgets.Button(description="train 250 updates"), widgets.Button(description="start again")
-    message = widgets.Label("dotted line: the best possible, ln(1/30)")
+    train, reset = (widgets.Button(description=name) for name in BUTTONS)
+    best = "dotted line: the best possible, ln(1/30)"
+    message = widgets.Label(best)
 
     def on_train(_) -> None:
         try:
-            image.value = session.advance(method.value, steps.value, rate.value)
-            message.value = f"log-likelihood {session.likelihood[-1]:.3f} nats; the best possible is -3.401"
-        except FloatingPointError as error:
-            message.value = str(error)
+            with warnings.catch_warnings(record=True) as caught:
+                image.value = session.advance(method.value, steps.value, rate.value)
+            said = f"log-likelihood {session.likelihood[-1]:.3f} nats; the best possible is -3.401"
+            message.value = f"{said}; {caught[-1].message}" if caught else said
+        except EXPECTED as error:
+            message.value = f"This training is beyond repair, start again: {error}"
 
     def on_reset(_) -> None:
         nonlocal session
         session = Session(seed=np.random.default_rng().integers(10**6))
-        image.value = session.picture()
+        image.value, message.value = session.picture(), best
 
     train.on_click(on_train)
     reset.on_click(on_reset)
     box = widgets.VBox([widgets.HBox([method, steps, rate]), widgets.HBox([train, reset, message]), image])
     updates = widgets.IntSlider(1000, 0, 2000, step=250, description="updates")
     box.controls, box.frame = {"method": method, "updates": updates}, recorded  # see widgets.explorer
-    return box
+    box.settings, box.replay, box.buttons = {"method": method, "steps": steps, "rate": rate}, Replay(), BUTTONS
+    return replaced(box)
 
 
 def recorded(method: str, updates: int) -> bytes:
     """The picture (PNG) after so many updates with K = 5 and the rate 0.1, from the same start each time."""
     return Session().advance(method, 5, 0.1, bursts=updates // _UPDATES)
+
+
+def complete(rbm: RBM, pictures: np.ndarray):
+    """Sliders that choose one of `pictures` (n, 784), how many of its rows are given, and how long the chains are."""
+    widgets = ipywidgets()
+    if widgets is None:
+        return None
+    controls = {
+        "picture": widgets.IntSlider(0, 0, len(pictures) - 1, description="digit"),
+        "rows": widgets.IntSlider(_ROWS // 2, 0, _ROWS, description="rows given"),
+        "steps": widgets.SelectionSlider(options=[1, 3, 10, 30, 100], value=30, description="Gibbs steps"),
+    }
+
+    def draw(picture: int, rows: int, steps: int) -> Figure:
+        return completed(rbm, pictures[picture], rows=rows, steps=steps)
+
+    return explorer(controls, draw)
+
+
+def completed(rbm: RBM, picture: np.ndarray, *, rows: int, steps: int) -> Figure:
+    """The upper rows of a picture (784,), and what eight chains make of the others from random pixels."""
+    held = np.arange(_ROWS**2) < _ROWS * rows
+    start = np.random.default_rng(0).integers(0, 2, (_ANSWERS, _ROWS**2), dtype=np.uint8)
+    start[:, held] = picture[held]
+    chains = gibbs(rbm, start, steps=steps, clamped=held, rng=1)
+    answers = np.where(held, chains.v, rbm.visible_mean(chains.h))
+    return completions(picture[None], held, answers[None])[0]

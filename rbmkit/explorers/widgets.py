@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Callable, Mapping
+from functools import cache
 from io import BytesIO
 
 import matplotlib.pyplot as plt
@@ -68,8 +69,61 @@ def explorer(controls: Mapping[str, object], draw: Callable[..., Figure]):
     for control in controls.values():
         control.observe(redraw, names="value")
     redraw()
-    gc.collect()
-    gc.freeze()  # or the collector goes through all that was imported, for 0.3 s, now and then while a slider moves
+    _freeze_imports()
     box = widgets.VBox([*controls.values(), told, message, image])
     box.controls, box.frame = dict(controls), frame
+    return replaced(box)
+
+
+@cache
+def _freeze_imports() -> None:
+    """Once: else the collector goes through all that was imported, for 0.3 s, now and then while a slider moves."""
+    gc.collect()
+    gc.freeze()
+
+
+_shown: dict[str, tuple[int, list]] = {}  # cell -> when it was executed last, and the explorers that it made
+
+
+def replaced(box):
+    """The same explorer, after those are closed that an earlier execution of the same cell has made.
+
+    ipywidgets keeps every widget until it is closed, and the notebook keeps what each cell returned: both keep the
+    data that the explorer draws.
+    """
+    cell, time = _execution()
+    then, boxes = _shown.get(cell, (time, []))
+    if then != time:
+        for old in boxes:
+            _close(old)
+        boxes = []
+    if cell:
+        _shown[cell] = time, [*boxes, box]
     return box
+
+
+def _execution() -> tuple[str, int]:
+    """The cell that is being executed, by its identity or else by its text, and the number of this execution."""
+    from IPython import get_ipython
+
+    shell = get_ipython()
+    if shell is None:
+        return "", 0
+    asked = shell.get_parent() if hasattr(shell, "get_parent") else {}
+    cell = asked.get("metadata", {}).get("cellId") or shell.user_ns.get("In", [""])[-1]
+    return cell, shell.execution_count
+
+
+def _close(widget) -> None:
+    """Close a widget and all that it consists of, and let go of what it draws."""
+    for name in ("frame", "replay"):
+        vars(widget).pop(name, None)
+    parts = [*widget.trait_values().values(), *vars(widget).pop("controls", {}).values()]
+    for part in parts:
+        for inner in part if isinstance(part, tuple) else [part]:
+            if isinstance(inner, ipywidgets().Widget):
+                _close(inner)
+    widget.unobserve_all()
+    widget.close()
+    if hasattr(widget, "children"):
+        widget.children = ()

@@ -8,6 +8,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from rbmkit import checks
 from rbmkit.figures.style import COLOURS, MARKERS, canvas
 from rbmkit.reciprocal import MarchenkoPastur, Modes
 
@@ -29,6 +30,7 @@ HEXAGON = {"marker": "h", "s": 40, "facecolors": "none", "edgecolors": "#444444"
 # ---------------------------------------------------------------- landscapes
 def landscape(ax: Axes, modes: Modes, i: int, xlim: tuple[float, float], ylim: tuple[float, float]) -> None:
     """Contours of E_i on one axes, with the saddle as a star (or a note if it is outside)."""
+    checks.instance(modes, Modes, "modes")
     x, y = np.linspace(*xlim, 61), np.linspace(*ylim, 61)
     depth = modes.landscape(x, y[:, None], i) - modes.saddle_energy[i]
     edge = np.abs(depth).max() or 1.0
@@ -39,9 +41,9 @@ def landscape(ax: Axes, modes: Modes, i: int, xlim: tuple[float, float], ylim: t
     if xlim[0] < x0 < xlim[1] and ylim[0] < y0 < ylim[1]:
         ax.plot(x0, y0, **STAR)
     else:
-        ax.text(0.03, 0.03, f"saddle at ({x0:.3g}, {y0:.3g})", transform=ax.transAxes, fontsize=8, color="purple")
+        ax.text(0.03, 0.03, f"saddle at ({x0:.3g}, {y0:.3g})", transform=ax.transAxes, fontsize=9, color="purple")
     ax.set(xlim=xlim, ylim=ylim)
-    ax.set_title(rf"mode {i + 1}, $\lambda$ = {modes.s[i]:.3g}", fontsize=11)
+    ax.set_title(rf"mode {i + 1}, $\lambda$ = {modes.s[i]:.2g}", fontsize=10)
     ax.grid(False)
 
 
@@ -63,6 +65,7 @@ def cloud(ax: Axes, x: np.ndarray, y: np.ndarray, labels: np.ndarray) -> None:
 
 def streamlines(modes: Modes, i: int, paths: Sequence[np.ndarray], *, reach: float = 1.0) -> tuple[Figure, Axes]:
     """One landscape around its saddle: contours, lines of steepest descent, and integrated paths (n, 2)."""
+    checks.instance(modes, Modes, "modes")
     fig, ax = canvas(size=(5.2, 4.4))
     xlim, ylim = ((z - reach, z + reach) for z in (modes.x0[i], modes.y0[i]))
     landscape(ax, modes, i, xlim, ylim)
@@ -86,6 +89,7 @@ def one_state(
     modes: Modes, which: Sequence[int], x: np.ndarray, y: np.ndarray, image: np.ndarray
 ) -> tuple[Figure, Axes]:
     """One state (x, y of shape (K,)) on several landscapes, and its picture; after the right panel of Fig. 1."""
+    checks.instance(modes, Modes, "modes")
     columns = 5
     rows = -(-(len(which) + 1) // columns)
     fig, ax = canvas(rows, columns, size=(2.5, 2.4))
@@ -107,18 +111,24 @@ def data_and_samples(
 ) -> tuple[Figure, Axes]:
     """Data by digit (dots), samples (hexagons) and saddles (stars) on the landscapes `which`; after Fig. 2.
 
-    Each row has a title, its modes, the data (x, y) and the samples (x, y), arrays of shape (n, len(which)).
+    Both axes of a panel have one scale; dotted lines through the saddle are its unstable axis u (rising) and stable
+    axis w (falling). Each row has a title, its modes, the data (x, y) and the samples (x, y), arrays of shape
+    (n, len(which)).
     """
-    fig, ax = canvas(len(rows), len(which), size=(3.3, 3.1), squeeze=False)
+    fig, ax = canvas(len(rows), len(which), size=(7.2 / len(which), 2.0), squeeze=False)
     for row, (title, (modes, data, samples)) in zip(ax, rows.items()):
         for k, (panel, i) in enumerate(zip(row, which)):
             saddle = [
                 (z0[i] if abs(z0[i]) < 30 else mu[i]) for z0, mu in ((modes.x0, modes.mu_x), (modes.y0, modes.mu_y))
             ]
             spans = [limits(d[:, k], s[:, k], z) for d, s, z in zip(data, samples, saddle)]
-            landscape(panel, modes, i, *spans)
+            half = max(high - low for low, high in spans) / 2
+            landscape(panel, modes, i, *(((low + high) / 2 - half, (low + high) / 2 + half) for low, high in spans))
+            for slope in (1, -1):
+                panel.axline((modes.x0[i], modes.y0[i]), slope=slope, color="black", linewidth=0.8, linestyle=":")
+            panel.set_aspect("equal")
             cloud(panel, data[0][:, k], data[1][:, k], labels)
-            panel.scatter(samples[0][:, k], samples[1][:, k], **HEXAGON)
+            panel.scatter(samples[0][:, k], samples[1][:, k], **HEXAGON | {"s": 9, "linewidths": 0.5})
         row[0].set_ylabel(f"{title}\n$y_i$")
     for panel in ax[-1]:
         panel.set_xlabel("$x_i$")
@@ -153,37 +163,113 @@ def singular_values(panels: Mapping[str, tuple[np.ndarray, MarchenkoPastur]]) ->
 
 
 def spectrum_history(panels: Mapping[str, tuple[np.ndarray, MarchenkoPastur]]) -> tuple[Figure, Axes]:
-    """Numbers of singular values in logarithmic bins, with those that the law expects there; four panels a row."""
-    fig, ax = canvas(-(-len(panels) // 4), 4, size=(3.1, 2.4), sharex=True, squeeze=False)
+    """Numbers of singular values in logarithmic bins, with those that the law of the bulk expects; two panels a row."""
+    rows = -(-len(panels) // 2)
+    fig, ax = canvas(rows, 2, size=(3.6, 1.9), sharex=True, squeeze=False)
     bins = np.geomspace(0.03, 1.2 * max(s.max() for s, _ in panels.values()), 55)
     for panel, (title, (s, law)) in zip(ax.flat, panels.items()):
-        expected = (s <= law.outlier).sum() * np.diff(law.cdf(bins))
+        bulk = s <= law.outlier
         panel.hist(s, bins=bins, histtype="stepfilled", color=COLOURS[5], label="singular values")
-        panel.stairs(expected, bins, color=COLOURS[1], linewidth=1.5, label="Marchenko-Pastur")
+        expected = bulk.sum() * np.diff(law.cdf(bins))
+        panel.stairs(expected, bins, color=COLOURS[1], linewidth=1.5, label="bulk, Eq. (P21)")
         panel.axvline(law.outlier, color="black", linestyle="--", linewidth=1)
-        panel.text(0.97, 0.9, f"{(s > law.outlier).sum()} outliers", transform=panel.transAxes, ha="right", fontsize=10)
-        panel.set(title=title, xscale="log")
+        panel.text(0.98, 0.9, f"{(~bulk).sum()} outliers", transform=panel.transAxes, ha="right", va="top")
+        panel.set_title(title, fontsize=11)
+        panel.set(xscale="log", ylim=(0, 1.3 * panel.get_ylim()[1]))
     for panel in ax[-1]:
         panel.set_xlabel(r"$\lambda$")
     for panel in ax[:, 0]:
         panel.set_ylabel("number")
-    ax[0, 0].legend(fontsize=8, loc="center right")
+    fig.legend(*ax[0, 0].get_legend_handles_labels(), loc="outside upper center", ncols=2)
     return fig, ax
 
 
-def spectra(values: Mapping[str, np.ndarray], *, window: tuple[float, float] | None = None) -> tuple[Figure, Axes]:
-    """Singular values against their rank, and the largest as ticks on one line per model; `window` is shaded."""
-    fig, ax = canvas(1, 2, size=(4.9, 3.6))
+def spectra(values: Mapping[str, np.ndarray]) -> tuple[Figure, Axes]:
+    """Singular values against their rank, one line per model."""
+    fig, ax = canvas(size=(7.0, 3.6))
     for k, (title, s) in enumerate(values.items()):
-        style = {"color": COLOURS[k % 7], "marker": MARKERS[k % 8], "markevery": 0.12}
-        ax[0].plot(np.arange(1, len(s) + 1), s, label=title, **style)
-        ax[1].plot(s, np.full(len(s), -k), "|", color=COLOURS[k % 7], markersize=12)
-    ax[0].set(xscale="log", yscale="log", xlabel="rank", ylabel=r"$\lambda$", ylim=(0.02, None))
-    ax[0].legend(fontsize=8)
-    ax[1].set(yticks=-np.arange(len(values)), yticklabels=list(values), xlabel=r"$\lambda$")
-    ax[1].set_ylim(-len(values) + 0.4, 0.6)
-    if window:
-        ax[1].axvspan(*window, color=COLOURS[4], alpha=0.3)
+        style = {"color": COLOURS[k % 7], "marker": MARKERS[k % 8], "markevery": 0.12, "linestyle": ("-", "--")[k // 7]}
+        ax.plot(np.arange(1, len(s) + 1), s, label=title, **style)
+    ax.set(xscale="log", yscale="log", xlabel="rank", ylabel=r"$\lambda$", ylim=(0.02, None))
+    fig.legend(loc="outside right upper")
+    return fig, ax
+
+
+def pooled_spectra(
+    groups: Mapping[str, Sequence[np.ndarray]], pooled: Sequence[str], *, window: tuple[float, float]
+) -> tuple[Figure, Axes]:
+    """Left: singular values of all replicas together, for the kinds `pooled`; after Fig. 3f, with its 39 bins.
+
+    Right: those of each replica of each kind in `groups` as ticks on a line of its own, the largest as a triangle; only
+    values above 12 are drawn. The `window` is shaded.
+    """
+    fig, ax = canvas(1, 2, size=(3.6, 3.9), gridspec_kw={"width_ratios": (1, 1.25)})
+    bins = np.linspace(0, 41, 40)
+    for title in pooled:
+        k = list(groups).index(title)
+        counts = np.histogram(np.concatenate(groups[title]), bins)[0]
+        style = {"color": COLOURS[k], "linestyle": ("-", "--", "-.", ":")[k % 4], "linewidth": 1.5}
+        ax[0].stairs(counts, bins, label=title, **style)
+    ax[0].set(yscale="log", xlabel=r"$\lambda$", ylabel="number in all replicas", ylim=(0.7, None))
+    fig.legend(loc="outside upper left", ncols=2)
+    for k, replicas in enumerate(groups.values()):
+        for j, s in enumerate(replicas):
+            height = np.full(len(s), -k - 0.16 * j + 0.32)
+            ax[1].plot(s[1:][s[1:] > 12], height[1:][s[1:] > 12], "|", color=COLOURS[k % 7], markersize=6)
+            ax[1].plot(s[0], height[0], "<", color=COLOURS[k % 7], markersize=5)
+    ax[1].set(yticks=-np.arange(len(groups)), yticklabels=list(groups), xlabel=r"$\lambda$")
+    ax[1].set_ylim(-len(groups) + 0.4, 0.6)
+    for panel in ax:
+        panel.axvspan(*window, color=COLOURS[4], alpha=0.3, linewidth=0)
+    return fig, ax
+
+
+def passing(
+    epochs: np.ndarray, values: np.ndarray, counts: Mapping[str, tuple], *, window: tuple[float, float]
+) -> tuple[Figure, Axes]:
+    """Left: leading singular values (replicas, epochs, modes) against the epoch. Right: how many are in the `window`.
+
+    `counts` maps a kind to (epochs, numbers (replicas, epochs)); drawn are mean and standard error over the replicas.
+    """
+    fig, ax = canvas(1, 2, size=(3.6, 3.7))
+    for k in range(values.shape[2]):
+        style = {"color": COLOURS[k % 7], "linewidth": 0.9, "linestyle": ("-", "--")[k // 7], "marker": ""}
+        ax[0].plot(epochs, values[:, :, k].T, **style)
+        ax[0].text(epochs[-1], values[:, -1, k].mean(), f" {k + 1}" if k in (0, 1, 4) else "", va="center")
+    ax[0].axhspan(*window, color=COLOURS[4], alpha=0.3, linewidth=0)
+    ax[0].set(xlabel="epoch", ylabel=r"$\lambda_1, \lambda_2, \ldots$")
+    for k, (title, (when, numbers)) in enumerate(counts.items()):
+        error = numbers.std(axis=0, ddof=min(1, len(numbers) - 1)) / np.sqrt(len(numbers))
+        style = {"color": COLOURS[k % 7], "marker": MARKERS[k % 8], "capsize": 2, "elinewidth": 1}
+        ax[1].errorbar(when + k, numbers.mean(axis=0), yerr=error, label=title, **style)
+    low, high = window
+    ax[1].set(xlabel="epoch", ylabel=rf"number of values in [{low:g}, {high:g}]")
+    fig.legend(loc="outside upper center", ncols=3)
+    return fig, ax
+
+
+def leading_mode(overlaps: Mapping[str, tuple], values: Mapping[str, tuple]) -> tuple[Figure, Axes]:
+    """Left: overlaps of the leading mode with a picture and with a pattern; right: singular values against the epoch.
+
+    `overlaps` maps a kind to (epochs, picture (replicas, epochs), pattern (replicas, epochs)), `values` to (epochs,
+    lambda_1, lambda_2, lambda_1 without the picture), each (replicas, epochs). Bars: standard deviation over replicas.
+    """
+    fig, ax = canvas(1, 2, size=(3.6, 3.9))
+    for panel, series, names in (
+        (ax[0], overlaps, ("picture", "pattern")),
+        (ax[1], values, (r"$\lambda_1$", r"$\lambda_2$", r"$\lambda_1'$")),
+    ):
+        for k, (title, (epochs, *several)) in enumerate(series.items()):
+            for array, line in zip(several, ("-", "--", ":")):
+                spread = array.std(axis=0, ddof=min(1, len(array) - 1))
+                style = {"color": COLOURS[k], "marker": MARKERS[k], "linestyle": line, "capsize": 2, "elinewidth": 1}
+                panel.errorbar(epochs, array.mean(axis=0), yerr=spread, label=title if line == "-" else None, **style)
+        lines = ", ".join(f"{name} {line}" for name, line in zip(names, ("solid", "dashed", "dotted")))
+        panel.set_title(lines, fontsize=10)
+        panel.set_xlabel("epoch")
+    ax[0].set_ylabel("overlap")
+    ax[1].set_ylabel(r"$\lambda$")
+    fig.legend(*ax[0].get_legend_handles_labels(), loc="outside upper center", ncols=3)
     return fig, ax
 
 

@@ -91,5 +91,16 @@ def show(fig: Figure, alt: str) -> None:
         raise ValueError("a figure needs a description: pass one sentence that says what is seen")
     from IPython.display import display
 
+    _as_pictures()
     display(fig, metadata={"image/png": {"alt": alt}})
     plt.close(fig)
+
+
+def _as_pictures() -> None:
+    """Let the notebook show figures as PNG whatever MPLBACKEND says: only one of Matplotlib's backends sees to that."""
+    from IPython import get_ipython
+    from IPython.core.pylabtools import select_figure_formats
+
+    shell = get_ipython()
+    if shell is not None and Figure not in shell.display_formatter.formatters["image/png"]:
+        select_figure_formats(shell, {"png"}, bbox_inches="tight")

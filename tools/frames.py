@@ -1,0 +1,118 @@
+"""Explorers as pages: places of their controls, and the HTML that the book and the live explorers share.
+
+A picture has the address I-J-K.png: I, J and K are the places of the controls, counted from 0. In the book such files
+lie there, for some places of some controls; live, a program draws what is asked for. docs/_static/frames.js works for
+both.
+"""
+
+from __future__ import annotations
+
+import html
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Axis:
+    """A control in a page: its name, the texts of its values, where it stands first, and whether it is a list."""
+
+    name: str
+    texts: list[str]
+    start: int
+    listed: bool = False
+
+
+def positions(control) -> list:
+    """All values that a control can take."""
+    if hasattr(control, "options"):
+        return list(control._options_values)
+    if isinstance(control.value, bool):
+        return [False, True]
+    count = round((control.max - control.min) / control.step)
+    values = [control.min + k * control.step for k in range(count + 1)]
+    base = getattr(control, "base", None)  # a logarithmic slider counts in exponents
+    return [base**value for value in values] if base else values
+
+
+def choices(control, count: int) -> list:
+    """At most `count` values of a control, its present one among them; in ratios if the range is wide."""
+    every = positions(control)
+    if hasattr(control, "options") or len(every) <= count:
+        return every if len(every) <= count else every[:: math.ceil(len(every) / count)]
+    low, high = every[0], every[-1]
+    wide = low > 0 and high / low > 50
+    at = [k / (count - 1) for k in range(count)]
+    values = [low * (high / low) ** t if wide else low + (high - low) * t for t in at]
+    values = [min(every, key=lambda one, value=value: abs(one - value)) for value in values]
+    nearest = min(range(count), key=lambda k: abs(values[k] - control.value))
+    values[nearest] = control.value
+    return sorted(set(values))
+
+
+def axis(name: str, control, values: Sequence) -> Axis:
+    """How a page shows a control that takes these values."""
+    start = min(range(len(values)), key=lambda k: distance(values[k], control.value))
+    labels = dict(zip(map(str, positions(control)), getattr(control, "_options_labels", ())))
+    texts = [labels.get(str(value)) or readable(value) for value in values]
+    return Axis(control.description or name, texts, start, listed=type(control).__name__ == "Dropdown")
+
+
+def distance(one, other) -> float:
+    """Of two numbers; of other things, 0 if they are equal and 1 if not."""
+    number = all(isinstance(value, (int, float)) and not isinstance(value, bool) for value in (one, other))
+    return abs(one - other) if number else float(one != other)
+
+
+def readable(value) -> str:
+    return f"{value:.3g}" if isinstance(value, float) else str(value)
+
+
+def markup(
+    axes: Sequence[Axis],
+    folder: str,
+    first: str,
+    *,
+    width: int,
+    note: str,
+    live: bool = False,
+    buttons: Sequence[str] = (),
+) -> str:
+    """The HTML of an explorer.
+
+    Parameters
+    ----------
+    axes : list of Axis
+    folder, first : str
+        Address of the pictures, and the name of the first one, without its ending.
+    width : int
+        Pixels below which the picture does not shrink; on a phone, larger ones scroll.
+    note : str
+        A line of HTML below the picture.
+    live : bool, optional
+        Are pictures drawn on demand? Then they are asked for one at a time.
+    buttons : two str, optional
+        Names of a button that does something with the present settings, and of one that starts again.
+    """
+    at = html.escape(", ".join(f"{axis.name} = {axis.texts[axis.start]}" for axis in axes))
+    data = html.escape(json.dumps([[axis.name, axis.texts] for axis in axes]))
+    lines = [f'<div class="frames" data-folder="{folder}" data-axes="{data}"{" data-live" * live}>']
+    lines += [control_markup(axis) for axis in axes]
+    lines += [f"<button type='button'>{html.escape(name)}</button> " for name in buttons]
+    lines += [f'<div class="scroll"><img src="{folder}/{first}.png" style="min-width: {width}px" ']
+    lines += [f'alt="Picture of the explorer at {at}"></div><p role="status"></p><p>{note}</p></div>']
+    return "".join(lines)
+
+
+def control_markup(axis: Axis) -> str:
+    """A slider, or a list to choose from."""
+    name = html.escape(axis.name)
+    if axis.listed:
+        starts = [" selected" * (k == axis.start) for k in range(len(axis.texts))]
+        options = [f"<option value='{k}'{s}>{html.escape(axis.texts[k])}</option>" for k, s in enumerate(starts)]
+        return f"<label><span>{name}</span><select aria-label='{name}'>{''.join(options)}</select></label>"
+    return (
+        f"<label><span>{name}</span><input type='range' min='0' max='{len(axis.texts) - 1}' step='1' "
+        f"value='{axis.start}' aria-label='{name}'><output>{html.escape(axis.texts[axis.start])}</output></label>"
+    )
