@@ -122,7 +122,8 @@ def predicted_and_measured(
 
     Predictions below `least` are drawn there, and the axis says so.
     """
-    fig, ax = canvas(1, len(panels), size=(min(3.6, 7.2 / len(panels)), 3.2), sharey=True, squeeze=False)
+    rows = -(-len(panels) // 2)
+    fig, ax = canvas(rows, 2, size=(3.6, 2.7), sharey=True, squeeze=False)
     equal = np.geomspace(least, 1, 200)
     for panel, (title, series) in zip(ax.flat, panels.items()):
         for k, (name, (x, y, error)) in enumerate(series.items()):
@@ -132,8 +133,9 @@ def predicted_and_measured(
         panel.axvspan(1, 40, color="0.5", alpha=0.2)
         xlabel = f"predicted (left edge: below {least:g})"
         panel.set(title=title, xlabel=xlabel, xscale="log", xlim=(0.8 * least, 40), ylim=(-0.1, 1.05))
-    ax[0, 0].set_ylabel("measured after one step")
-    ax[0, 0].legend(fontsize=9, loc="upper left")
+    for row in ax:
+        row[0].set_ylabel("measured after one step")
+    fig.legend(*ax[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=3, fontsize=9)
     return fig, ax
 
 
@@ -182,5 +184,5 @@ def gap_closing(
         panel.set(xlabel=r"$\lambda$", xlim=(s[0], s[-1]))
     ax[0].set(ylabel="slowest rate", ylim=(-3.2, 4.2))
     ax[1].set(yscale="log", ylim=(1e-7, 8))
-    ax[0].legend(fontsize=9, loc="lower left")
+    fig.legend(*ax[0].get_legend_handles_labels(), loc="outside lower center", ncols=3, fontsize=9)
     return fig, ax
