@@ -86,12 +86,14 @@ def schedule(steps: int = 200, *, first: float = 1e-3, last: float = 100.0) -> n
 # ---------------------------------------------------------------- the law of y
 def tilted(rbm: RBM, y: np.ndarray, t: float) -> RBM:
     """The RBM whose law is p(v, h | y), Eq. (6.4); y is one noisy state (N,)."""
+    checks.instance(rbm, RBM, "rbm")
     y, t = checks.real_array(y, (rbm.N,), "y"), checks.nonnegative_float(t, "t")
     return RBM(rbm.W, rbm.a + y - t / 2, rbm.b)
 
 
 def log_density(rbm: RBM, y: np.ndarray, t: float) -> float:
     """ln q(y) of one noisy state y (N,), exact, from two partition functions, Eq. (6.6)."""
+    checks.instance(rbm, RBM, "rbm")
     y, t = checks.real_array(y, (rbm.N,), "y"), checks.positive_float(t, "t")
     change = exact_log_z(tilted(rbm, y, t)) - exact_log_z(rbm)
     return float(change - y @ y / (2 * t) - rbm.N / 2 * np.log(2 * np.pi * t))
@@ -109,6 +111,7 @@ def exact_mean(rbm: RBM, y: np.ndarray, t: float) -> np.ndarray:
     ValueError
         Too many hidden units; wrong shapes.
     """
+    checks.instance(rbm, RBM, "rbm")
     y, t = checks.real_array(np.atleast_2d(y), (None, rbm.N), "y"), checks.nonnegative_float(t, "t")
     if rbm.M > _ENUMERATED:
         raise ValueError(f"the exact mean needs at most {_ENUMERATED} hidden units, got {rbm.M}; use method='gibbs'")
@@ -128,6 +131,7 @@ def _mean_over(couplings: np.ndarray, b: np.ndarray, tilt: np.ndarray) -> np.nda
 
 def score(rbm: RBM, y: np.ndarray, t: float) -> np.ndarray:
     """grad ln q(y), exact, for noisy states y (n, N), Eq. (6.7); returns (n, N)."""
+    checks.instance(rbm, RBM, "rbm")
     t = checks.positive_float(t, "t")
     return exact_mean(rbm, y, t) - np.atleast_2d(y) / t
 
@@ -135,6 +139,7 @@ def score(rbm: RBM, y: np.ndarray, t: float) -> np.ndarray:
 # ---------------------------------------------------------------- paths
 def generate(rbm: RBM, paths: int | np.ndarray, **options) -> Paths:
     """The ends of denoising paths: `v` of the result are generated states. Arguments are those of `denoise`."""
+    checks.instance(rbm, RBM, "rbm")
     for state in denoise(rbm, paths, **options):
         last = state
     return last
@@ -181,6 +186,7 @@ def denoise(
     -----
     The cost is that of n (warm_up + steps k) block Gibbs steps. Results do not depend on the number of threads.
     """
+    checks.instance(rbm, RBM, "rbm")
     if method not in METHODS:
         raise ValueError(f"unknown method {method!r}; choose one of {', '.join(METHODS)}")
     t = schedule() if t is None else checks.real_array(t, (None,), "t")

@@ -105,6 +105,7 @@ def equilibrium(rbm: RBM, samples: Sequence[np.ndarray], *, modes: int = 5) -> C
     ValueError
         Fewer than two starts or four draws, unequal shapes, other values than 0 and 1.
     """
+    checks.instance(rbm, RBM, "rbm")
     modes = min(checks.positive_int(modes, "modes"), rbm.N, rbm.M)
     shapes = {np.shape(x) for x in samples}
     if len(samples) < 2 or len(shapes) > 1 or len(next(iter(shapes))) != 3 or next(iter(shapes))[0] < 4:

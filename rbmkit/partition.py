@@ -259,6 +259,7 @@ def sweep(rbm: RBM, v: np.ndarray, *, fields: np.ndarray, order: int = 1, sweeps
     (n, N) array
         Visible means after the last sweep: near a solution, or not.
     """
+    checks.instance(rbm, RBM, "rbm")
     fields = checks.real_array(fields, (None, rbm.N), "fields")
     equations = _Equations(rbm, 1.0, order)
     equations.a = fields
@@ -508,6 +509,7 @@ def frozen(rbm: RBM, k: int, v_mean: np.ndarray, h_mean: np.ndarray) -> tuple[RB
     ValueError
         `k` is out of range, or a mean has the wrong shape.
     """
+    checks.instance(rbm, RBM, "rbm")
     k, largest = checks.integer(k, "k", least=0), min(rbm.N, rbm.M)
     if k > largest:
         raise ValueError(f"k must be at most {largest}, the number of modes, got {k}")

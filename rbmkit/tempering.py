@@ -92,6 +92,7 @@ def independent(rbm: RBM, states: np.ndarray | None = None) -> RBM:
     states : (n, N) array of 0 and 1, optional
         Examples, such as training data; means are kept within [0.01, 0.99]. Default: all means are 1/2.
     """
+    checks.instance(rbm, RBM, "rbm")
     if states is None:
         return RBM(np.zeros((rbm.N, rbm.M)), np.zeros(rbm.N), np.zeros(rbm.M))
     v = checks.binary(states, rbm.N, "states")
