@@ -172,11 +172,6 @@ class Training:
 
     Attributes
     ----------
-    history : History
-        Per epoch: ``epoch``, ``learning_rate``, ``moment_error`` (root mean square of <v_i>_data - <v_i>_chains over
-        pixels and updates) and what the callbacks returned. A copy.
-    update : int
-        Updates done so far.
     method, steps, optimiser, schedule, l2, l2_modes, centred
         As given; they may be set between runs and are checked then. Nothing else can be.
     data, batch_size, chains, seed
@@ -254,7 +249,8 @@ class Training:
 
     @property
     def history(self) -> History:
-        """One row per epoch (a copy)."""
+        """One row per epoch: ``epoch``, ``learning_rate``, ``moment_error`` (root mean square of <v_i>_data -
+        <v_i>_chains over pixels and updates) and what the callbacks returned. A copy."""
         return History(self._state.rows)
 
     @property
