@@ -42,12 +42,13 @@ def ladder(
 ) -> tuple[Figure, Axes]:
     """Acceptance of neighbours and share of upward replicas of a ladder; its ln Z, and the difference to AIS.
 
-    `log_z` has values and standard errors of all rungs; `annealed` places, values and standard errors.
+    `log_z` has values and standard errors of all rungs; `annealed` places, values and standard errors. The places
+    should be rungs: between them ln Z is convex, and a line lies above it.
     """
     fig, (left, middle, right) = canvas(1, 3, size=(_WIDTH / 3, 2.7))
     left.plot((rungs[1:] + rungs[:-1]) / 2, acceptance, color=COLOURS[0], marker=MARKERS[0], label="acceptance")
     left.plot(rungs, upward, color=COLOURS[1], marker=MARKERS[1], linestyle="--", label="share going up")
-    left.set(ylim=(0, 1.45), xlabel="place on the path")
+    left.set(ylim=(0, 1.45), yticks=(0, 0.25, 0.5, 0.75, 1), xlabel="place on the path")
     places, values, errors = annealed
     middle.plot(rungs, log_z[0], color=COLOURS[0], marker=MARKERS[0], label="tempering")
     middle.plot(places, values, color=COLOURS[3], marker=MARKERS[2], linestyle="none", markersize=7, label="AIS")
