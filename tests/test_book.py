@@ -1,6 +1,7 @@
 """The book, the slides and the student copy: complete, self-contained, and linked without a hole."""
 
 import ast
+import base64
 import itertools
 import json
 import math
@@ -11,6 +12,7 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 import pytest
+from nbformat.v4 import new_markdown_cell
 
 pytest.importorskip("myst_nb", reason="the book and the slides need pip install '.[book]'")
 
@@ -377,6 +379,14 @@ def test_student_copy(name):
                 else:
                     assert not used & (solved - defined), f"{ast.unparse(statement)} needs a solution"
                     defined |= new
+
+
+def test_student_copy_carries_its_pictures():
+    cell = new_markdown_cell("![Six wells.](../docs/_static/opening.png) and [a page](../docs/notation.md)")
+    text = student.attach_pictures(cell, cell.source)
+    assert text == "![Six wells.](attachment:opening.png) and [a page](../docs/notation.md)"
+    picture = base64.b64decode(cell.attachments["opening.png"]["image/png"])
+    assert picture == (series.ROOT / "docs" / "_static" / "opening.png").read_bytes()
 
 
 def test_student_copy_spares_work_of_others(tmp_path, capsys):

@@ -11,7 +11,7 @@ import sys
 
 import numpy as np
 import pytest
-from scipy.stats import chisquare, norm
+from scipy.stats import chi2, norm
 
 from rbmkit import RBM, gibbs, kernels, sampling
 
@@ -41,7 +41,7 @@ def p_value(counts, p):
     few = expected < 10
     if few.any():
         counts, expected = np.append(counts[~few], counts[few].sum()), np.append(expected[~few], expected[few].sum())
-    return chisquare(counts, expected, sum_check=False).pvalue
+    return chi2.sf(((counts - expected) ** 2 / expected).sum(), len(counts) - 1)
 
 
 def joint_counts(chains, rbm):

@@ -1,4 +1,7 @@
-"""The series as its readers and builders see it: names, titles, addresses, costs, and the explorers of a notebook."""
+"""The series as its readers and builders see it: names, titles, addresses, costs, and the explorers of a notebook.
+
+python -m tools.series      # write the costs and the address of the project where readers see them
+"""
 
 from __future__ import annotations
 
@@ -42,7 +45,7 @@ def question(nb) -> str:
     return " ".join(re.search(r"\*\*(.+?)\*\*", nb.cells[0].source, re.DOTALL)[1].split())
 
 
-def badges(name: str, static: str = "../docs/_static") -> str:
+def badges(name: str) -> str:
     """Links that open a notebook on Binder, in Colab and on GitHub, as Markdown."""
     slug, file = ADDRESS.removeprefix("https://github.com/"), f"notebooks/{name}.ipynb"
     links = {
@@ -50,7 +53,7 @@ def badges(name: str, static: str = "../docs/_static") -> str:
         "Colab": f"https://colab.research.google.com/github/{slug}/blob/main/{file}",
         "GitHub": f"{ADDRESS}/blob/main/{file}",
     }
-    return " ".join(f"[![{site}]({static}/{site.lower()}.svg)]({link})" for site, link in links.items())
+    return " ".join(f"[![{site}](../docs/_static/{site.lower()}.svg)]({link})" for site, link in links.items())
 
 
 INSTALL = f"""\
@@ -88,6 +91,16 @@ def stamp() -> None:
             line = f"| Run time, memory | about {measured['seconds']} s and {measured['gigabytes']} GB on 2 cores |"
             text = path.read_text("utf-8")
             path.write_text(re.sub(r"\| Run time, memory \|[^|]*\|", line, text), "utf-8", newline="\n")
+
+
+def stamp_address() -> None:
+    """Write the address that pyproject has into CITATION.cff and the notebooks, in place of the one they have."""
+    citation = ROOT / "CITATION.cff"
+    old = re.search(r'repository-code: "https://github\.com/([^"]+)"', citation.read_text("utf-8"))[1]
+    link = re.compile(rf"(github\.com/|com/github/|v2/gh/){re.escape(old)}\b")
+    for path in [citation, *(NOTEBOOKS / (name + end) for name in SERIES for end in (".md", ".ipynb"))]:
+        text = link.sub(rf"\g<1>{ADDRESS.removeprefix('https://github.com/')}", path.read_text("utf-8"))
+        path.write_text(text, "utf-8", newline="\n")
 
 
 # ---------------------------------------------------------------- explorers
@@ -165,3 +178,4 @@ def _names(statement: ast.stmt) -> tuple[set[str], set[str], set[str]]:
 
 if __name__ == "__main__":
     stamp()
+    stamp_address()

@@ -6,6 +6,7 @@ python -m tools.student [FOLDER]
 from __future__ import annotations
 
 import argparse
+import base64
 import re
 import sys
 from pathlib import Path
@@ -15,9 +16,8 @@ from nbformat.v4 import new_code_cell, writes
 from tools import series
 
 SOLUTION = re.compile(r"\s*<details>\s*<summary>Solution</summary>.*?</details>", re.DOTALL)
-BADGE = r"\[!\[\w+\]\([^)]*\)\]\([^)]*\)"
-OPEN_IN = re.compile(rf"\| Open in \|[^\n]*\n?|\| {BADGE}(?: {BADGE})* (?=\|)")  # a row, or the cells of a column
-COLUMN = re.compile(r"\| open in (\|[^\n]*\n)\|---")  # the head of that column
+OPEN_IN = re.compile(r"\| Open in \|[^\n]*\n?")  # a row of the first table
+PICTURE = re.compile(r"(!\[[^\]]*\])\(\.\./(docs/[^)]*/([^)/]+\.png))\)")
 
 
 def student_copy(nb):
@@ -33,12 +33,20 @@ def student_copy(nb):
         elif cell.cell_type == "code":
             cell.outputs, cell.execution_count = [], None
         else:
-            plain = COLUMN.sub(r"\1", OPEN_IN.sub("", SOLUTION.sub("", cell.source)))
+            plain = attach_pictures(cell, OPEN_IN.sub("", SOLUTION.sub("", cell.source)))
             cell.source = plain.replace("](../", f"]({series.ADDRESS}/blob/main/")
         if cell.source.strip():
             cells.append(cell)
     nb.cells = cells
     return nb
+
+
+def attach_pictures(cell, text: str) -> str:
+    """Put the pictures that the text shows into the cell; return the text, which names them there."""
+    files = {name: (series.ROOT / path).read_bytes() for _, path, name in PICTURE.findall(text)}
+    if files:
+        cell.attachments = {name: {"image/png": base64.b64encode(file).decode()} for name, file in files.items()}
+    return PICTURE.sub(r"\1(attachment:\3)", text)
 
 
 def main(options: list[str]) -> int:
