@@ -38,7 +38,7 @@ BUILD = series.ROOT / "build" / "book"
 SOURCE, HTML, FRAMES = BUILD / "source", BUILD / "html", BUILD / "frames"
 # at most so many values of each control that moves in the book, per explorer of a notebook; others stay where they are
 GRID = {
-    "01_training": [{"method": 3, "updates": 9}],
+    "01_training": [{"method": 3, "updates": 9}, {"picture": 10, "rows": 15}],
     "02_reciprocal_space": [{"model": 6, "mode": 20}, {"N": 12, "M": 12}],
     "03_partition_function": [{"model": 3, "scale": 12, "beta": 6}],
     "04_fokker_planck_bosons": [{"s": 25, "time": 7}],
