@@ -262,17 +262,21 @@ def test_mentions_become_links():
 # ------------------------------------------------------------------------------------------------ run time and memory
 
 
+def rows(text):
+    """The rows of tables."""
+    return [line for line in text.splitlines() if line.startswith("| ")]
+
+
 def test_costs_agree_everywhere():
     """One source, notebooks/cost.json: the README, the index notebook and each notebook's first table show it."""
     costs = json.loads(series.COST.read_text("utf-8"))
     assert set(costs) == set(NAMES)
     readme, index = (path.read_text("utf-8") for path in (series.ROOT / "README.md", series.NOTEBOOKS / "00_index.md"))
     for name, cost in costs.items():
-        rows = [line for line in readme.splitlines() if line.startswith("| ")]
-        row = next(line for line in rows if f"](notebooks/{name}.ipynb)" in line)
+        row = next(line for line in rows(readme) if f"](notebooks/{name}.ipynb)" in line)
         assert row.endswith(f"| {series.cost(name)} |")
         if name != "00_index":
-            row = next(line for line in index.splitlines() if f"]({name}.ipynb)" in line)
+            row = next(line for line in rows(index) if f"]({name}.ipynb)" in line)
             assert row.endswith(f"| {series.cost(name)} |")
         first = series.read(name).cells[0].source
         assert f"| Run time, memory | about {cost['seconds']} s and {cost['gigabytes']} GB on 2 cores |" in first
