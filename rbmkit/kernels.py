@@ -405,25 +405,15 @@ def _packed_chunk(columns_h, columns_v, v, first, last):
 
 
 @internal
-def _gibbs_chunk(columns_h, b, columns_v, a, v, h, first, last, steps, beta, seed, step0):
+def _gibbs_chunk(columns_h, b, columns_v, a, v, h, first, last, steps, beta, seed, step0, mask):
     packed_v, packed_h, groups_v, groups_h, work = _packed_chunk(columns_h, columns_v, v, first, last)
     none_h, none_v = np.zeros_like(b), np.zeros_like(a)
+    held, holds = packed_v & mask, np.any(mask)
     for half in range(2 * step0, 2 * (step0 + steps), 2):
         _half_step(columns_h, b, none_h, beta, seed, half, first, packed_v, groups_v, packed_h, groups_h, work)
         _half_step(columns_v, a, none_v, beta, seed, half + 1, first, packed_h, groups_h, packed_v, groups_v, work)
-    _unpack(packed_v, v, first)
-    _unpack(packed_h, h, first)
-
-
-@internal
-def _clamped_chunk(columns_h, b, columns_v, a, v, h, first, last, steps, beta, seed, step0, mask):
-    packed_v, packed_h, groups_v, groups_h, work = _packed_chunk(columns_h, columns_v, v, first, last)
-    none_h, none_v = np.zeros_like(b), np.zeros_like(a)
-    held = packed_v & mask
-    for half in range(2 * step0, 2 * (step0 + steps), 2):
-        _half_step(columns_h, b, none_h, beta, seed, half, first, packed_v, groups_v, packed_h, groups_h, work)
-        _half_step(columns_v, a, none_v, beta, seed, half + 1, first, packed_h, groups_h, packed_v, groups_v, work)
-        packed_v[:] = packed_v & ~mask | held
+        if holds:
+            packed_v[:] = packed_v & ~mask | held
     _unpack(packed_v, v, first)
     _unpack(packed_h, h, first)
 
@@ -431,9 +421,10 @@ def _clamped_chunk(columns_h, b, columns_v, a, v, h, first, last, steps, beta, s
 @parallel
 def gibbs(columns_h, b, columns_v, a, v, h, steps, beta, seed, step0, chunk):
     """`steps` block Gibbs steps v -> h -> v in place, on v (n, N) and h (n, M) uint8; a, b padded."""
+    nothing = np.zeros(columns_v.shape[0] * (BLOCK // GROUP), np.uint8)
     for t in prange((v.shape[0] + chunk - 1) // chunk):
         last = min(v.shape[0], (t + 1) * chunk)
-        _gibbs_chunk(columns_h, b, columns_v, a, v, h, t * chunk, last, steps, beta, seed, step0)
+        _gibbs_chunk(columns_h, b, columns_v, a, v, h, t * chunk, last, steps, beta, seed, step0, nothing)
 
 
 @parallel
@@ -444,7 +435,7 @@ def gibbs_clamped(columns_h, b, columns_v, a, v, h, steps, beta, seed, step0, ch
     """
     for t in prange((v.shape[0] + chunk - 1) // chunk):
         last = min(v.shape[0], (t + 1) * chunk)
-        _clamped_chunk(columns_h, b, columns_v, a, v, h, t * chunk, last, steps, beta, seed, step0, mask)
+        _gibbs_chunk(columns_h, b, columns_v, a, v, h, t * chunk, last, steps, beta, seed, step0, mask)
 
 
 @internal
