@@ -2,25 +2,25 @@
 
 Add Gaussian noise to the visible states. The more noise, the smaller the *signal* t, the ratio of signal to noise:
 
-    y = t v + sqrt(t) xi,                xi standard normal, v from the RBM;                             Eq. (6.2)
+    y = t v + sqrt(t) xi,                xi standard normal, v from the RBM;                             Eq. (7.2)
 
 as a function of t, y is a Brownian motion with the drift v.
 
 Bayes' rule gives p(v | y) ~ p(v) exp(y.v - t/2 sum_i v_i), since v_i^2 = v_i: the same RBM with tilted fields
 
-    a' = a + y - t/2,                                                                                    Eq. (6.4)
+    a' = a + y - t/2,                                                                                    Eq. (7.4)
 
 so that the best guess of v given y, E[v | y], is the visible mean of an RBM, and the score of the density q of y is
 
-    ln q(y) = ln Z(a') - ln Z(a) - |y|^2 / 2t - (N/2) ln(2 pi t),                                        Eq. (6.6)
-    grad ln q(y) = E[v | y] - y / t.                                                                     Eq. (6.7)
+    ln q(y) = ln Z(a') - ln Z(a) - |y|^2 / 2t - (N/2) ln(2 pi t),                                        Eq. (7.6)
+    grad ln q(y) = E[v | y] - y / t.                                                                     Eq. (7.7)
 
 Samples appear out of nothing, from t = 0 and y = 0 on, by
 
-    dy = E[v | y] dt + dB,                                                                               Eq. (6.8)
+    dy = E[v | y] dt + dB,                                                                               Eq. (7.8)
 
 stochastic localisation. It is the reverse diffusion of x = e^-s v + sqrt(1 - e^-2s) xi in another clock,
-t = 1 / (e^2s - 1) and x = y / sqrt(t (t + 1)), Eq. (6.5): the same paths (`diffusion_time`). All that is approximate
+t = 1 / (e^2s - 1) and x = y / sqrt(t (t + 1)), Eq. (7.5): the same paths (`diffusion_time`). All that is approximate
 is the mean: `METHODS` has four ways to get it.
 """
 
@@ -85,14 +85,14 @@ def schedule(steps: int = 200, *, first: float = 1e-3, last: float = 100.0) -> n
 
 # ---------------------------------------------------------------- the law of y
 def tilted(rbm: RBM, y: np.ndarray, t: float) -> RBM:
-    """The RBM whose law is p(v, h | y), Eq. (6.4); y is one noisy state (N,)."""
+    """The RBM whose law is p(v, h | y), Eq. (7.4); y is one noisy state (N,)."""
     checks.instance(rbm, RBM, "rbm")
     y, t = checks.real_array(y, (rbm.N,), "y"), checks.nonnegative_float(t, "t")
     return RBM(rbm.W, rbm.a + y - t / 2, rbm.b)
 
 
 def log_density(rbm: RBM, y: np.ndarray, t: float) -> float:
-    """ln q(y) of one noisy state y (N,), exact, from two partition functions, Eq. (6.6)."""
+    """ln q(y) of one noisy state y (N,), exact, from two partition functions, Eq. (7.6)."""
     checks.instance(rbm, RBM, "rbm")
     y, t = checks.real_array(y, (rbm.N,), "y"), checks.positive_float(t, "t")
     change = exact_log_z(tilted(rbm, y, t)) - exact_log_z(rbm)
@@ -130,7 +130,7 @@ def _mean_over(couplings: np.ndarray, b: np.ndarray, tilt: np.ndarray) -> np.nda
 
 
 def score(rbm: RBM, y: np.ndarray, t: float) -> np.ndarray:
-    """grad ln q(y), exact, for noisy states y (n, N), Eq. (6.7); returns (n, N)."""
+    """grad ln q(y), exact, for noisy states y (n, N), Eq. (7.7); returns (n, N)."""
     checks.instance(rbm, RBM, "rbm")
     t = checks.positive_float(t, "t")
     return exact_mean(rbm, y, t) - np.atleast_2d(y) / t
@@ -155,7 +155,7 @@ def denoise(
     warm_up: int = 100,
     rng: int | np.random.Generator,
 ) -> Iterator[Paths]:
-    """Run paths of Eq. (6.8) from the first signal in `t` to the last, by y += (t' - t) mean + sqrt(t' - t) xi.
+    """Run paths of Eq. (7.8) from the first signal in `t` to the last, by y += (t' - t) mean + sqrt(t' - t) xi.
 
     Parameters
     ----------

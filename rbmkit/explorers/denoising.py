@@ -1,4 +1,4 @@
-"""Explorer of notebook 6: a digit dissolves in noise, beside its posterior mean, and is run back from there."""
+"""Explorer of notebook 7: a digit dissolves in noise, beside its posterior mean, and is run back from there."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Figures of notebook 6: trapped chains, the ladder, digits out of noise, and the order in which modes commit."""
+"""Figures of notebook 7: trapped chains, the ladder, digits out of noise, and the order in which modes commit."""
 
 from __future__ import annotations
 
