@@ -152,14 +152,18 @@ def test(options):
 def sync(names):
     failed = 0
     for text in choose(".md", names):
-        path = text.with_suffix(".ipynb")
-        rebuild = ["jupytext", "--quiet", "--to", "ipynb", "--update", "--output", path, text]
-        if call("tools.pairs", text) or call(*rebuild):
+        if call("tools.pairs", text) or rebuild(text):
             failed += 1
             continue
+        path = text.with_suffix(".ipynb")
         failed += execute(path, "--inplace")[0] != 0
         tidy(path)
     return failed > 0
+
+
+def rebuild(text):
+    """Make the .ipynb from the .md; outputs of cells that did not change stay."""
+    return call("jupytext", "--quiet", "--to", "ipynb", "--update", "--output", text.with_suffix(".ipynb"), text)
 
 
 def tidy(path):

@@ -349,7 +349,7 @@ LESSONS = [name for name in NAMES if name != "00_index"]
 def test_courses(name):
     """Goals and prerequisites first; graded exercises with solutions, one to break; a quiz with explained answers."""
     nb = series.read(name)
-    for row in ("You will derive", "You will compute", "You need", "Code", "Open in"):
+    for row in ("You will derive", "You will compute", "You need", "Code"):
         assert f"| {row} |" in nb.cells[0].source
     text = {heading: "\n\n".join(map(markdown, cells)) for heading, _, cells in book.sections(nb)}
     grades = re.findall(r"\((easy|medium|hard|break it)\)", text["Exercises"])

@@ -130,14 +130,15 @@ def alt_problems(nb) -> list[str]:
 
 
 def start_problems(name: str, nb) -> list[str]:
-    """The links that open the notebook elsewhere, and the cell that fetches the project there, have one address."""
-    wanted = f"| Open in | {series.badges(name)} |"
+    """The links that open the notebook elsewhere, and the cell that fetches the project there, fit the address."""
+    wanted, fetch = series.badges(name).strip(), series.install()
     problems = [] if wanted in nb.cells[0].source else [f"the first table lacks this row: {wanted}"]
     install = [cell.source for cell in nb.cells if "install" in tags(cell)]
-    if install != [series.INSTALL]:
-        problems.append(f"the one cell with the tag install must be:\n{series.INSTALL}")
+    if install != [fetch] * bool(fetch):
+        problems.append(f"the cells with the tag install must be this one, or none without an address:\n{fetch}")
     first = next((cell for cell in nb.cells if cell.cell_type == "code"), None)
-    return problems if first is None or "install" in tags(first) else [*problems, "it must be the first code cell"]
+    late = fetch and first is not None and "install" not in tags(first)
+    return [*problems, "it must be the first code cell"] if late else problems
 
 
 def quiz_problems(nb) -> list[str]:
@@ -420,7 +421,7 @@ try:
 except ImportError:
     pass
 for _ in range(2):
-    shell.run_cell({series.INSTALL.replace(series.ADDRESS, str(origin))!r}).raise_error()
+    shell.run_cell({series.INSTALL.format(origin)!r}).raise_error()
 from rbmkit import RBM
 print(pathlib.Path.cwd())
 """
@@ -432,14 +433,18 @@ print(pathlib.Path.cwd())
         assert printed.splitlines()[-1] == str(tmp_path / "content" / "rbmkit")
 
 
-def test_start_rule():
-    first = new_markdown_cell(f"# A\n\n| | |\n|---|---|\n| Open in | {series.badges('01_a')} |")
-    fetch = code(series.INSTALL, metadata={"tags": ["install"]})
+def test_start_rule(monkeypatch):
+    monkeypatch.setattr(series, "ADDRESS", "https://github.com/one/physics")
+    first = new_markdown_cell(f"# A\n\n| | |\n|---|---|\n{series.badges('01_a')}")
+    fetch = code(series.install(), metadata={"tags": ["install"]})
     assert start_problems("01_a", notebook(first, fetch, code(count=2))) == []
     assert len(start_problems("02_b", notebook(first, fetch))) == 1
     assert len(start_problems("01_a", notebook(first, code(), fetch))) == 1
     assert len(start_problems("01_a", notebook(first, code("!git clone", metadata={"tags": ["install"]})))) == 1
     assert len(start_problems("01_a", notebook(first, code()))) == 2
+    monkeypatch.setattr(series, "ADDRESS", "")
+    assert start_problems("01_a", notebook(new_markdown_cell("# A"), code())) == []
+    assert len(start_problems("01_a", notebook(first, fetch))) == 1
 
 
 def test_quiz_rule():

@@ -104,13 +104,23 @@ def commands(path):
 PAGES = [run.ROOT / "README.md", run.ROOT / "CONTRIBUTING.md", *sorted((run.ROOT / "docs").glob("*.md"))]
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_no_command_needs_an_address_that_may_not_exist(page):
-    """The address in pyproject is where badges lead; whoever reads this has the project from somewhere."""
-    address = PYPROJECT["project"]["urls"]["Repository"]
-    assert address not in page.read_text("utf-8")
-    assert address.removeprefix("https://github.com/") not in page.read_text("utf-8")
+NOBODY = r"rbmkit|your-?\w+|username|user|owner|example"
+PLACEHOLDER = re.compile(rf"(?i)github\.com/(?:{NOBODY})/|example\.(?:com|org)|<(?:url|address|repo)[^>]*>")
+
+
+@pytest.mark.parametrize("page", [*PAGES, *sorted(run.NOTEBOOKS.glob("*.md"))], ids=lambda page: page.name)
+def test_no_page_needs_an_address_that_does_not_exist(page):
+    """Whoever reads this has the project from somewhere; an address that nobody set must not be followed."""
+    text = page.read_text("utf-8")
+    assert PLACEHOLDER.findall(text) == []
+    assert series.ADDRESS or "| Open in |" not in text
     assert page.name != "README.md" or "python3 run.py lab" in commands(page)
+
+
+def test_a_placeholder_is_found():
+    for line in ("git clone https://github.com/rbmkit/rbmkit", "git clone <url>", "https://github.com/username/x"):
+        assert PLACEHOLDER.search(line)
+    assert not PLACEHOLDER.search("https://github.com/DsysDML/rbms and <details>")
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
@@ -119,34 +129,50 @@ def test_brackets_of_extras_are_quoted(page):
     assert re.findall(r"pip install [^`\n]*(?<![\"'])\.\[", page.read_text("utf-8")) == []
 
 
-def test_badges_and_citation_have_the_address_of_pyproject():
-    address = PYPROJECT["project"]["urls"]["Repository"]
+def test_citation_has_the_version_and_the_address_of_pyproject():
     citation = yaml.safe_load((run.ROOT / "CITATION.cff").read_text("utf-8"))
-    assert citation["repository-code"] == address
+    assert citation.get("repository-code", "") == series.ADDRESS
     assert citation["version"] == PYPROJECT["project"]["version"]
-    for path in run.NOTEBOOKS.glob("*.md"):
-        found = re.findall(r"github(?:\.com)?/(\w[\w-]*/rbmkit)\b", path.read_text("utf-8"))
-        assert {f"https://github.com/{slug}" for slug in found} <= {address}
     assert all((run.ROOT / "docs" / "_static" / f"{site}.svg").is_file() for site in ("binder", "colab", "github"))
 
 
-def test_the_address_is_set_in_one_place(tmp_path, monkeypatch):
-    """From pyproject it goes to the citation, the badges and the cell for Colab; nothing else changes."""
-    slug = series.ADDRESS.removeprefix("https://github.com/")
-    row = f"| Open in | {series.badges('01_a')} |\n{series.INSTALL}\ndata/rbmkit/rbmkit\n"
-    (tmp_path / "CITATION.cff").write_text(f'repository-code: "{series.ADDRESS}"\n')
-    for end in ("md", "ipynb"):
-        (tmp_path / f"01_a.{end}").write_text(row)
-    for name, value in {"ROOT": tmp_path, "NOTEBOOKS": tmp_path, "SERIES": ["01_a"]}.items():
+HERE, THERE = "https://github.com/one/physics", "https://github.com/two/rbms"
+
+
+def test_the_address_goes_to_the_citation_and_the_notebooks_and_out_again(tmp_path, monkeypatch):
+    """Once set, changed, taken out; nothing else changes, and outputs stay."""
+    text = run.NOTEBOOKS / "00_index.md"
+    plain = series.with_address(text.read_text("utf-8"), text.stem)
+    cited = "title: A\n"
+    for name, value in {"ROOT": tmp_path, "NOTEBOOKS": tmp_path, "SERIES": [text.stem]}.items():
         monkeypatch.setattr(series, name, value)
-    install = series.INSTALL.replace(series.ADDRESS, "https://github.com/me/physics")
-    monkeypatch.setattr(series, "ADDRESS", "https://github.com/me/physics")
-    series.stamp_address()
-    assert (tmp_path / "CITATION.cff").read_text() == 'repository-code: "https://github.com/me/physics"\n'
-    for end in ("md", "ipynb"):
-        wanted = f"| Open in | {series.badges('01_a')} |\n{install}\ndata/rbmkit/rbmkit\n"
-        assert (tmp_path / f"01_a.{end}").read_text() == wanted
-    assert slug not in install
+    (tmp_path / "CITATION.cff").write_text(cited)
+    shutil.copy(text.with_suffix(".ipynb"), tmp_path)
+    outputs = [cell.get("outputs") for cell in series.read(text.stem).cells if cell.get("outputs")]
+    monkeypatch.setattr(series, "ADDRESS", "")
+    before = series.with_address(plain, text.stem)
+    (tmp_path / text.name).write_text(before, "utf-8")
+    for address in (HERE, THERE, ""):
+        monkeypatch.setattr(series, "ADDRESS", address)
+        series.stamp_address()
+        found = (tmp_path / text.name).read_text("utf-8")
+        slugs = set(re.findall(r"/(one/physics|two/rbms)", found))
+        assert slugs == ({address.removeprefix("https://github.com/")} if address else set())
+        assert (found == before) == (not address)
+        nb = series.read(text.stem)
+        assert [cell.get("outputs") for cell in nb.cells if cell.get("outputs")] == outputs
+        assert sum("install" in series.tags(cell) for cell in nb.cells) == bool(address)
+        assert series.badges(text.stem).strip() in nb.cells[0].source
+        assert ("| Open in |" in found) == bool(address)
+        assert (tmp_path / "CITATION.cff").read_text() == cited + f'repository-code: "{address}"\n' * bool(address)
+
+
+def test_links_to_files_are_names_without_an_address(monkeypatch):
+    text = "[`a.py`](../rbmkit/a.py) and [b](../docs/b.md)"
+    monkeypatch.setattr(series, "ADDRESS", "")
+    assert series.addressed(text, r"rbmkit[^)]*") == "`a.py` and [b](../docs/b.md)"
+    monkeypatch.setattr(series, "ADDRESS", HERE)
+    assert series.addressed(text, r"rbmkit[^)]*") == f"[`a.py`]({HERE}/blob/main/rbmkit/a.py) and [b](../docs/b.md)"
 
 
 def test_licences_of_text_and_code_are_separate():

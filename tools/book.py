@@ -215,12 +215,11 @@ def link_mentions(text: str, name: str, places: dict[str, list[str]]) -> str:
 
 
 def links(text: str) -> str:
-    """Links to files of the repository: to the API page for modules, to the repository for others."""
+    """Links to files of the repository: to the API page for modules, to the published project for others."""
     text = text.replace("](../docs/", "](../")
     module = re.compile(r"\[`?([\w/.]+?)`?\]\(\.\./(rbmkit/[\w/]+)\.py\)")
     text = module.sub(lambda m: f"{{py:mod}}`{m[1]} <{m[2].replace('/', '.')}>`", text)
-    other = re.compile(r"\]\(\.\./((?:rbmkit|data|benchmarks|tests|studies)\b[^)]*)\)")
-    return other.sub(rf"]({series.ADDRESS}/blob/main/\1)", text)
+    return series.addressed(text, r"(?:rbmkit|data|benchmarks|tests)\b[^)]*")
 
 
 # ---------------------------------------------------------------- explorers as frames

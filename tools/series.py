@@ -16,9 +16,10 @@ import tomllib
 
 import nbformat
 
-from run import COST, NOTEBOOKS, ROOT, SERIES
+from run import COST, NOTEBOOKS, ROOT, SERIES, rebuild, tidy
 
-ADDRESS = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]["urls"]["Repository"]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+ADDRESS = PROJECT.get("urls", {}).get("Repository", "")  # empty until the project is published somewhere
 TAG = re.compile(r"\\tag\*?\{([^}]*)\}")
 
 
@@ -46,23 +47,35 @@ def question(nb) -> str:
 
 
 def badges(name: str) -> str:
-    """Links that open a notebook on Binder, in Colab and on GitHub, as Markdown."""
+    """A row of the first table: links that open a notebook on Binder, in Colab, on GitHub; empty without an address."""
     slug, file = ADDRESS.removeprefix("https://github.com/"), f"notebooks/{name}.ipynb"
     links = {
         "Binder": f"https://mybinder.org/v2/gh/{slug}/main?urlpath=lab/tree/{file}",
         "Colab": f"https://colab.research.google.com/github/{slug}/blob/main/{file}",
         "GitHub": f"{ADDRESS}/blob/main/{file}",
     }
-    return " ".join(f"[![{site}](../docs/_static/{site.lower()}.svg)]({link})" for site, link in links.items())
+    pictures = [f"[![{site}](../docs/_static/{site.lower()}.svg)]({link})" for site, link in links.items()]
+    return f"| Open in | {' '.join(pictures)} |\n" if ADDRESS else ""
 
 
-INSTALL = f"""\
+def install() -> str:
+    """The cell that fetches the project where it is missing, as in Colab; empty without an address."""
+    return INSTALL.format(ADDRESS) if ADDRESS else ""
+
+
+def addressed(text: str, file: str) -> str:
+    """Let links to files of the project whose path matches `file` lead to its address; without one, names are left."""
+    link = re.compile(rf"\[([^]\n]*)\]\(\.\./({file})\)")
+    return link.sub(rf"[\1]({ADDRESS}/blob/main/\2)" if ADDRESS else r"\1", text)
+
+
+INSTALL = """\
 import sys  # where rbmkit is missing, as in Colab, this cell fetches the project; elsewhere it does nothing
 from importlib.util import find_spec
 
 if getattr(find_spec("rbmkit"), "origin", None) is None:  # missing, or only the folder that a session before fetched
     sys.modules.pop("rbmkit", None)
-    !test -d rbmkit || git clone --quiet --depth 1 {ADDRESS}
+    !test -d rbmkit || git clone --quiet --depth 1 {}
     %cd rbmkit"""
 
 
@@ -94,13 +107,28 @@ def stamp() -> None:
 
 
 def stamp_address() -> None:
-    """Write the address that pyproject has into CITATION.cff and the notebooks, in place of the one they have."""
+    """Write the address that pyproject has, or has not, into CITATION.cff and the notebooks."""
     citation = ROOT / "CITATION.cff"
-    old = re.search(r'repository-code: "https://github\.com/([^"]+)"', citation.read_text("utf-8"))[1]
-    link = re.compile(rf"(github\.com/|com/github/|v2/gh/){re.escape(old)}\b")
-    for path in [citation, *(NOTEBOOKS / (name + end) for name in SERIES for end in (".md", ".ipynb"))]:
-        text = link.sub(rf"\g<1>{ADDRESS.removeprefix('https://github.com/')}", path.read_text("utf-8"))
-        path.write_text(text, "utf-8", newline="\n")
+    lines = [line for line in citation.read_text("utf-8").splitlines() if not line.startswith("repository-code:")]
+    lines += [f'repository-code: "{ADDRESS}"'] if ADDRESS else []
+    citation.write_text("\n".join(lines) + "\n", "utf-8", newline="\n")
+    for name in SERIES:
+        path = NOTEBOOKS / f"{name}.md"
+        text = path.read_text("utf-8")
+        if (new := with_address(text, name)) != text:
+            path.write_text(new, "utf-8", newline="\n")
+            rebuild(path)
+            tidy(path.with_suffix(".ipynb"))
+
+
+def with_address(text: str, name: str) -> str:
+    """The .md of a notebook with the row of badges and the cell for Colab that fit the address."""
+    text = re.sub(r"\| Open in \|.*\n", "", text)
+    text = re.sub(r"```\{code-cell\}\n:tags: \[install\]\n.*?\n```\n\n", "", text, flags=re.DOTALL)
+    table = re.search(r"\| \| \|\n\|---\|---\|\n(?:\|.*\n)+", text)
+    text = text[: table.end()] + badges(name) + text[table.end() :]
+    cell = f"```{{code-cell}}\n:tags: [install]\n\n{install()}\n```\n\n" if ADDRESS else ""
+    return text.replace("```{code-cell}", cell + "```{code-cell}", 1)
 
 
 # ---------------------------------------------------------------- explorers

@@ -199,7 +199,8 @@ def deck(name: str) -> str:
     goals = re.findall(r"^\| (You (?:will derive|will compute|need)) \| (.+?) \|$", nb.cells[0].source, re.MULTILINE)
     table = "".join(f"<p><strong>{key}:</strong> {line(value)}</p>" for key, value in goals)
     first = f"<h1>{series.title(nb)}</h1><p>{line(series.question(nb))}</p>"
-    slides = [f'<section>{first}<p class="source">{series.ADDRESS}</p></section>']
+    source = f'<p class="source">{series.ADDRESS}</p>' if series.ADDRESS else ""
+    slides = [f"<section>{first}{source}</section>"]
     slides += [slide("In this notebook", table, small=True)] if goals else []
     for heading, k, cells in sections(nb):
         text = "\n\n".join(cell.source for cell in cells if cell.cell_type == "markdown")

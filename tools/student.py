@@ -23,8 +23,8 @@ PICTURE = re.compile(r"(!\[[^\]]*\])\(\.\./(docs/[^)]*/([^)/]+\.png))\)")
 def student_copy(nb):
     """The notebook with an empty cell in place of each solution; quiz answers stay, for self-study.
 
-    Links to the published notebooks, which have the solutions, are left out; links to other files of the
-    project lead to its address, wherever the copy is.
+    Links to the published notebooks, which have the solutions, are left out; links to other files of the project lead
+    to its address, wherever the copy is, or are names only while it has none.
     """
     cells = []
     for cell in nb.cells:
@@ -34,7 +34,7 @@ def student_copy(nb):
             cell.outputs, cell.execution_count = [], None
         else:
             plain = attach_pictures(cell, OPEN_IN.sub("", SOLUTION.sub("", cell.source)))
-            cell.source = plain.replace("](../", f"]({series.ADDRESS}/blob/main/")
+            cell.source = series.addressed(plain, r"[^)]*")
         if cell.source.strip():
             cells.append(cell)
     nb.cells = cells
