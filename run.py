@@ -63,7 +63,7 @@ def set_up(extras):
         if subprocess.call([sys.executable, "-m", "venv", "--clear", VENV]):
             sys.exit("run.py: could not create .venv. On Debian or Ubuntu: apt install python3-venv")
     call("ensurepip", stdout=subprocess.DEVNULL)
-    pip = ["pip", "install", "--quiet", "--disable-pip-version-check"]
+    pip = ["pip", "install", "--quiet", "--disable-pip-version-check", "--no-compile"]  # modules nobody imports stay so
     here = {"PIP_USER": "0", "PIP_TARGET": "", "PIP_PREFIX": ""}  # whatever the user has set for other projects
     if call(*pip, "-e", f".[{','.join(wanted)}]", "-c", "constraints.txt", env=here):
         sys.exit("run.py: the installation failed (see above). Run the command again to redo it.")
