@@ -27,7 +27,7 @@ from typing import Any
 import numpy as np
 from tqdm.auto import tqdm
 
-from rbmkit import checks, kernels
+from rbmkit import checks, files, kernels
 from rbmkit.likelihood import exact_moments
 from rbmkit.model import RBM
 from rbmkit.sampling import chunk_size, draw_seed, pieces, random_states, threads_for
@@ -348,7 +348,7 @@ class Training:
         state = {"update": now.update, "step": now.step, "seed": self.seed, "memory_since": since}
         state |= {"errors": now.errors, "history": now.rows}
         text = json.dumps({"options": self.options(), "state": state, "data": self._fingerprint})
-        checks.write_npz(path, kind=_KIND, **arrays, text=np.array(text))
+        files.write_npz(path, kind=_KIND, **arrays, text=np.array(text))
 
     @classmethod
     def resume(cls, path: str | os.PathLike, data: np.ndarray) -> Training:
@@ -360,7 +360,7 @@ class Training:
             No such file; not a saved training, damaged, or saved with other data.
         """
         names = [f"memory_{k}_{part}" for k in range(3) for part in range(2)]
-        stored = checks.read_npz(path, ("W", "a", "b", "v", "text", *names), kind=_KIND)
+        stored = files.read_npz(path, ("W", "a", "b", "v", "text", *names), kind=_KIND)
         with _reading(path):
             text = json.loads(str(stored["text"]))
             rbm, fingerprint, options = RBM(stored["W"], stored["a"], stored["b"]), text["data"], text["options"]

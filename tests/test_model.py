@@ -10,7 +10,7 @@ from dataclasses import FrozenInstanceError
 import numpy as np
 import pytest
 
-from rbmkit import RBM, checks, model
+from rbmkit import RBM, checks, files, model
 
 
 def states(n):
@@ -286,13 +286,13 @@ def write_foreign(path, what, rbm):
         case "unmarked":
             np.savez(path, W=rbm.W, a=rbm.a, b=rbm.b)
         case "other kind":
-            checks.write_npz(path, kind="rbmkit.other/1", W=rbm.W, a=rbm.a, b=rbm.b)
+            files.write_npz(path, kind="rbmkit.other/1", W=rbm.W, a=rbm.a, b=rbm.b)
         case "pickle":
             np.savez(path, format=np.array("rbmkit.RBM/1"), W=np.array([{}], dtype=object), a=rbm.a, b=rbm.b)
         case "incomplete":
-            checks.write_npz(path, kind="rbmkit.RBM/1", W=rbm.W, a=rbm.a)
+            files.write_npz(path, kind="rbmkit.RBM/1", W=rbm.W, a=rbm.a)
         case "bad shapes":
-            checks.write_npz(path, kind="rbmkit.RBM/1", W=rbm.W, a=rbm.b, b=rbm.a)
+            files.write_npz(path, kind="rbmkit.RBM/1", W=rbm.W, a=rbm.b, b=rbm.a)
 
 
 @pytest.mark.parametrize(

@@ -18,9 +18,9 @@ from rbmkit import (
     Adam,
     Training,
     bars_and_stripes,
-    checks,
     exact_gradient,
     exact_log_z,
+    files,
     gibbs,
     kernels,
     log_likelihood,
@@ -435,14 +435,14 @@ def damaged_text(text):
 def test_files_with_wrong_content_are_refused(tmp_path):
     path = tmp_path / "run.npz"
     Training(START, DATA, rng=34).save(path)
-    arrays = checks.read_npz(path, [], kind=training._KIND)
+    arrays = files.read_npz(path, [], kind=training._KIND)
     text = json.loads(str(arrays["text"]))
     for wrong in damaged_text(text):
-        checks.write_npz(path, kind=training._KIND, **arrays | {"text": np.array(wrong)})
+        files.write_npz(path, kind=training._KIND, **arrays | {"text": np.array(wrong)})
         with pytest.raises(ValueError, match="run.npz"):
             Training.resume(path, DATA)
     for change in ({"v": arrays["v"][:3]}, {"memory_0_0": arrays["memory_0_0"][:3]}, {"W": arrays["W"] * np.nan}):
-        checks.write_npz(path, kind=training._KIND, **arrays | change)
+        files.write_npz(path, kind=training._KIND, **arrays | change)
         with pytest.raises(ValueError, match="run.npz"):
             Training.resume(path, DATA)
 
@@ -608,10 +608,10 @@ def test_files_without_the_update_at_which_the_memory_began_are_read(tmp_path):
     path = tmp_path / "run.npz"
     whole = quiet(Training(START, DATA, batch_size=13, optimiser=Adam(0.01), rng=8), 1.3)
     whole.save(path)
-    arrays = checks.read_npz(path, [], kind=training._KIND)
+    arrays = files.read_npz(path, [], kind=training._KIND)
     text = json.loads(str(arrays["text"]))
     del text["state"]["memory_since"]
-    checks.write_npz(path, kind=training._KIND, **arrays | {"text": np.array(json.dumps(text))})
+    files.write_npz(path, kind=training._KIND, **arrays | {"text": np.array(json.dumps(text))})
     assert_identical(quiet(Training.resume(path, DATA), 1), quiet(whole, 1))
 
 
