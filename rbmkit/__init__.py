@@ -29,11 +29,12 @@ from rbmkit.likelihood import (
     reverse_ais,
 )
 from rbmkit.model import RBM
+from rbmkit.optimisers import SGD, Adam
 from rbmkit.sampling import gibbs
 from rbmkit.solvable import curie_weiss, curie_weiss_log_z, planted
 from rbmkit.study import study
 from rbmkit.tempering import Tempered, Tempering, independent
-from rbmkit.training import SGD, Adam, Training, exact_gradient
+from rbmkit.training import Training, exact_gradient
 
 __all__ = [
     "ais",

@@ -6,11 +6,11 @@ import argparse
 import sys
 from collections.abc import Sequence
 
+from rbmkit.starts import METHODS
 from rbmkit.study import running
 from rbmkit.study.members import members
 from rbmkit.study.progress import status
 from rbmkit.study.protocols import DATA_SETS, PROTOCOLS
-from rbmkit.training import METHODS
 
 
 def parser() -> argparse.ArgumentParser:

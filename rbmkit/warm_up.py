@@ -13,7 +13,8 @@ from tqdm import tqdm
 
 from rbmkit import denoising, diffusion, likelihood, sampling, tempering
 from rbmkit.model import RBM
-from rbmkit.training import SGD, Adam, Training
+from rbmkit.optimisers import SGD, Adam
+from rbmkit.training import Training
 
 _DATA = np.eye(4, dtype=np.uint8)
 

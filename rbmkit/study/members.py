@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from rbmkit import checks
-from rbmkit.training import METHODS
+from rbmkit.starts import METHODS
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,9 @@ import numpy as np
 
 from rbmkit import checks, data
 from rbmkit.model import RBM
+from rbmkit.optimisers import SGD, Adam
 from rbmkit.study.members import Member
-from rbmkit.training import SGD, Adam, Training
+from rbmkit.training import Training
 
 CHECKPOINTS = (0, 0.05, 0.1, 0.15, 0.2, 0.35, 0.5, 0.75, 1, 2, 3, 5, 7, 10, 15, 20, 30, 40, 60)
 DATA_SETS = ("mnist", "bars")
