@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
-from rbmkit import checks, data
+from rbmkit import data, files
 
 # Name, SHA-256 of the file without gzip (mirrors may compress differently), shape.
 FILES = {
@@ -59,7 +59,7 @@ def main(arguments: list[str] | None = None) -> None:
         if options.download:
             download(options.folder)
         arrays = pack({key: read_idx(options.folder, key) for key in FILES})
-        checks.write_npz(options.output, kind=data.MNIST_KIND, **arrays)
+        files.write_npz(options.output, kind=data.MNIST_KIND, **arrays)
     except (OSError, ValueError, ImportError) as error:
         sys.exit(f"make_mnist.py: {error}")
     print(
@@ -107,7 +107,7 @@ def download(folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     for key, (name, _, _) in FILES.items():
         if find(folder, name) is None:
-            with checks.replacing(folder / f"{name}.gz") as partial:
+            with files.replacing(folder / f"{name}.gz") as partial:
                 fetch(pooch, key, partial)
 
 

@@ -16,8 +16,8 @@ import numpy as np
 from tqdm import tqdm
 
 from rbmkit import RBM, SGD, Training, ais, gibbs, mnist, raise_bound, reverse_ais
-from rbmkit.checks import write_npz
-from rbmkit.data import TRAJECTORY_KIND, write_sums
+from rbmkit.data import TRAJECTORY_KIND
+from rbmkit.files import write_npz, write_sums
 
 HERE = Path(__file__).resolve().parent
 EPOCHS = (0, 0.05, 0.1, 0.2, 0.35, 0.5, 0.75, 1, 1.5, 2, 3, 4, 6, 8, 10, 15, 20, 30, 40, 60)

@@ -41,12 +41,13 @@ from rbmkit import (
     study,
     trajectory,
 )
-from rbmkit import symmetry as sym
-from rbmkit.bosons import dressed
-from rbmkit.checks import read_npz, write_npz
-from rbmkit.data import REGIMES_KIND, write_sums
+from rbmkit.data import REGIMES_KIND
+from rbmkit.files import read_npz, write_npz, write_sums
 from rbmkit.reciprocal import modes
-from rbmkit.replicas import Member
+from rbmkit.relaxation import dressed
+from rbmkit.study.members import Member
+from rbmkit.symmetry.rotations import Rotation, random_planes, rotated, rotation
+from rbmkit.symmetry.weights import divergence
 
 HERE = Path(__file__).resolve().parent
 MODELS = {  # epochs of the models
@@ -331,17 +332,17 @@ def divergences(W: np.ndarray, rng: np.random.Generator) -> list[float]:
     found = []
     for axes in (False, True):
         left, right = (turns(n, axes, rng) for n in W.shape)
-        found.append(sym.divergence(W, sym.rotated(W, left, right), bootstrap=0, rng=rng).js)
+        found.append(divergence(W, rotated(W, left, right), bootstrap=0, rng=rng).js)
     U, s, Vt = np.linalg.svd(W)
     U, V = (R.apply(R.apply(x).T).T for R, x in ((left, U), (right, Vt.T)))
     conjugated = (U[:, : len(s)] * s) @ V[:, : len(s)].T
-    return [*found, sym.divergence(W, conjugated, bootstrap=0, rng=rng).js]
+    return [*found, divergence(W, conjugated, bootstrap=0, rng=rng).js]
 
 
-def turns(n: int, axes: bool, rng: np.random.Generator) -> sym.Rotation:
+def turns(n: int, axes: bool, rng: np.random.Generator) -> Rotation:
     """n / 10 rotations by random angles in random planes, or in planes of two coordinate axes."""
     k = max(1, n // 10)
-    return sym.rotation(sym.random_planes(k, n, rng=rng, axes=axes), rng.uniform(0, 2 * np.pi, k))
+    return rotation(random_planes(k, n, rng=rng, axes=axes), rng.uniform(0, 2 * np.pi, k))
 
 
 # ---------------------------------------------------------------- the two wells of the mean image

@@ -1,17 +1,18 @@
 """rbmkit: the physics of Restricted Boltzmann Machines, notebook by notebook.
 
-Flat, one module per idea: a reader who knows a notebook knows its module.
+One module per idea: a reader who knows a notebook knows its module. The most used names are here; all modules can be
+had from here too, `rbmkit.reciprocal` and so on, and are loaded when they are first asked for.
 """
+
+import importlib
+import pkgutil
+from types import ModuleType
 
 from rbmkit.data import (
     bars_and_stripes,
-    curie_weiss,
-    curie_weiss_log_z,
     mnist,
-    planted,
     read_idx,
     regimes,
-    study,
     trained,
     trajectory,
 )
@@ -28,9 +29,12 @@ from rbmkit.likelihood import (
     reverse_ais,
 )
 from rbmkit.model import RBM
+from rbmkit.optimisers import SGD, Adam
 from rbmkit.sampling import gibbs
+from rbmkit.solvable import curie_weiss, curie_weiss_log_z, planted
+from rbmkit.study import study
 from rbmkit.tempering import Tempered, Tempering, independent
-from rbmkit.training import SGD, Adam, Training, exact_gradient
+from rbmkit.training import Training, exact_gradient
 
 __all__ = [
     "ais",
@@ -67,3 +71,18 @@ __all__ = [
     "trained",
     "trajectory",
 ]
+
+
+def __getattr__(name: str) -> ModuleType:
+    if name in _modules():
+        return importlib.import_module(f"rbmkit.{name}")
+    raise AttributeError(f"module 'rbmkit' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_modules()})
+
+
+def _modules() -> set[str]:
+    """Names of the modules and packages beside this file."""
+    return {info.name for info in pkgutil.iter_modules(__path__)} - {"__main__"}

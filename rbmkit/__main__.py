@@ -6,15 +6,18 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from rbmkit import replicas
-from rbmkit.training import METHODS
+from rbmkit.starts import METHODS
+from rbmkit.study import running
+from rbmkit.study.members import members
+from rbmkit.study.progress import status
+from rbmkit.study.protocols import DATA_SETS, PROTOCOLS
 
 
 def parser() -> argparse.ArgumentParser:
     """All commands and options."""
     top = argparse.ArgumentParser(prog="python -m rbmkit", description="The physics of Restricted Boltzmann Machines.")
     commands = top.add_subparsers(dest="command", required=True).add_parser(
-        "study", help="train and measure many RBMs", description=replicas.__doc__,
+        "study", help="train and measure many RBMs", description=running.__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     ).add_subparsers(dest="action", required=True)  # fmt: skip
     run = commands.add_parser("run", help="train and measure; run it again to go on after a stop")
@@ -35,8 +38,8 @@ def _add_members(command: argparse.ArgumentParser) -> None:
     command.add_argument("--methods", nargs="+", choices=METHODS, default=METHODS, help="default: all")
     command.add_argument("--hidden", nargs="+", type=int, metavar="M", help="hidden units; default: those of the study")
     command.add_argument("--replicas", nargs="+", type=int, default=range(5), metavar="K", help="default: 0 1 2 3 4")
-    command.add_argument("--data", choices=replicas.DATA_SETS, default="mnist", help="bars: a trial that takes seconds")
-    command.add_argument("--protocol", choices=replicas.PROTOCOLS, default="mild", help="default: %(default)s")
+    command.add_argument("--data", choices=DATA_SETS, default="mnist", help="bars: a trial that takes seconds")
+    command.add_argument("--protocol", choices=PROTOCOLS, default="mild", help="default: %(default)s")
     command.add_argument("--epochs", type=float, help="default: those of the protocol")
 
 
@@ -52,16 +55,16 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _do(options: argparse.Namespace) -> int:
     if options.action == "collect":
-        for path in replicas.collect(options.folder, options.to):
+        for path in running.collect(options.folder, options.to):
             print(path)
         return 0
     epochs = {} if options.epochs is None else {"epochs": options.epochs}
-    protocol = replicas.PROTOCOLS[options.protocol](data=options.data, **epochs)
-    members = replicas.members(options.methods, options.hidden, options.replicas)
+    protocol = PROTOCOLS[options.protocol](data=options.data, **epochs)
+    wanted = members(options.methods, options.hidden, options.replicas)
     if options.action == "run":
         engine = {"jobs": options.jobs, "backend": options.backend, "scheduler": options.scheduler}
-        replicas.run(options.folder, members, protocol, **engine)
-    for name, (done, total) in replicas.status(options.folder, members, protocol).items():
+        running.run(options.folder, wanted, protocol, **engine)
+    for name, (done, total) in status(options.folder, wanted, protocol).items():
         print(f"{name:14} {done / total:5.0%}")
     return 0
 

@@ -1,8 +1,7 @@
-"""Data sets: MNIST as the paper uses it, and small models and patterns for which everything is known exactly.
+"""What ships with the project: MNIST as the paper uses it, trained models and measurements; and small patterns.
 
-`mnist` reads the bit-packed digits that ship with the project. `bars_and_stripes` is a data set small enough to list.
-`planted` and `curie_weiss` are models rather than data: their singular values, their symmetry and, for Curie-Weiss,
-the partition function at any size are known, so samplers, training and likelihood estimates can be checked on them.
+`mnist` reads the bit-packed digits, `trained` and `trajectory` one training of 500 hidden units, `regimes` what was
+measured on mildly and strongly trained models. `bars_and_stripes` is a data set small enough to list.
 """
 
 from __future__ import annotations
@@ -12,32 +11,25 @@ import hashlib
 import json
 import math
 import os
-import re
 import zlib
 from collections.abc import Iterable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from scipy.special import gammaln, logsumexp
 
-from rbmkit import checks
-from rbmkit.model import RBM, softplus
+from rbmkit import checks, files
+from rbmkit.model import RBM
 
 MNIST_KIND = "rbmkit.mnist/1"
 MNIST_KEYS = ("train", "test", "train_labels", "test_labels")
 MNIST_SHA256 = "17df1a8316646e36a0b10ee8c43b27fa66e067bce84a74998079348c90db4acf"
 TRAJECTORY_KIND = "rbmkit.trajectory/1"
-STUDY_KIND = "rbmkit.study/1"
-STUDY_KEYS = ("epochs", "text", "singular_values")
-STUDIES = {"mild": "study", "paper": "strong"}  # folders of the studies that ship, by their protocols
 REGIMES_KIND = "rbmkit.regimes/1"
-SUMS = "SHA256SUMS"
-QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 _PIXELS = 28 * 28
 
 
-# ---------------------------------------------------------------- MNIST
+# ---------------------------------------------------------------- digits and patterns
 @dataclass(frozen=True, eq=False)
 class Mnist:
     """The binarised digits.
@@ -77,7 +69,7 @@ def data_folder() -> Path:
     return folder
 
 
-@checks.said_in_one_line()
+@files.said_in_one_line()
 def mnist(*, digits: int | Iterable[int] | None = None) -> Mnist:
     """The 70,000 MNIST digits, binarised as in the paper: 1 where the grey level is at least 128 of 255.
 
@@ -102,7 +94,7 @@ def mnist(*, digits: int | Iterable[int] | None = None) -> Mnist:
     path = data_folder() / "mnist.npz"
     if not path.is_file():
         raise FileNotFoundError(f"no such file: {path}; restore it from the repository or run data/make_mnist.py")
-    packed = checks.read_npz(path, MNIST_KEYS, kind=MNIST_KIND)
+    packed = files.read_npz(path, MNIST_KEYS, kind=MNIST_KIND)
     if mnist_digest(packed) != MNIST_SHA256:
         raise ValueError(f"{path} is damaged or altered: its SHA-256 is wrong; restore it or run data/make_mnist.py")
     parts = {}
@@ -179,6 +171,29 @@ def _digits(digits: int | Iterable[int]) -> list[int]:
     return wanted
 
 
+def bars_and_stripes(side: int) -> np.ndarray:
+    """All distinct bars-and-stripes patterns: images whose rows are each uniform, or whose columns are.
+
+    Parameters
+    ----------
+    side : int
+        Height and width of the images, 1 to 16.
+
+    Returns
+    -------
+    (2^(side + 1) - 2, side^2) uint8 array
+        First the images made of uniform rows, then those of uniform columns; the blank and the full one, which are
+        both, appear once.
+    """
+    side = checks.positive_int(side, "side")
+    if side > 16:
+        raise ValueError(f"side must be at most 16 (there are 2^(side + 1) - 2 patterns), got {side}")
+    lines = (np.arange(2**side)[:, None] >> np.arange(side)[::-1] & 1).astype(np.uint8)
+    rows = np.repeat(lines, side, axis=1)
+    columns = np.tile(lines[1:-1], (1, side))
+    return np.concatenate([rows, columns])
+
+
 # ---------------------------------------------------------------- trained models
 @dataclass(frozen=True, eq=False)
 class Trajectory:
@@ -211,7 +226,7 @@ class Trajectory:
         return RBM(self.W[k], self.a[k], self.b[k])
 
 
-@checks.said_in_one_line()
+@files.said_in_one_line()
 def trained() -> RBM:
     """The RBM with 500 hidden units that ships with the project, trained by ``data/make_rbm_mnist_500.py``.
 
@@ -220,10 +235,10 @@ def trained() -> RBM:
     FileNotFoundError, ValueError
         The file is missing or altered.
     """
-    return RBM.load(_verified(data_folder(), "rbm_mnist_500.npz"))
+    return RBM.load(files.verified(data_folder(), "rbm_mnist_500.npz"))
 
 
-@checks.said_in_one_line()
+@files.said_in_one_line()
 def trajectory() -> Trajectory:
     """Snapshots of the training of `trained`.
 
@@ -233,237 +248,11 @@ def trajectory() -> Trajectory:
         The file is missing or altered.
     """
     keys = ("epochs", "W", "a", "b", "options")
-    arrays = checks.read_npz(_verified(data_folder(), "trajectory_mnist_500.npz"), keys, kind=TRAJECTORY_KIND)
+    arrays = files.read_npz(files.verified(data_folder(), "trajectory_mnist_500.npz"), keys, kind=TRAJECTORY_KIND)
     epochs, W, a, b, options = (arrays.pop(key) for key in keys)
     return Trajectory(epochs, W, a, b, arrays, json.loads(str(options)))
 
 
-# ---------------------------------------------------------------- the study
-@dataclass(frozen=True, eq=False)
-class ModePaths:
-    """Eight modes of one RBM through its training; T checkpoints, k modes (counted from 0).
-
-    The order is either that of the singular values at each checkpoint, or that of the final model (``label == rank`` at
-    the end). Signs are continuous along a label, and at the end as in `rbmkit.reciprocal.modes`.
-
-    Attributes
-    ----------
-    label, rank : (T, k) int arrays
-        Rank of the mode in the final model, to which it was followed by `rbmkit.reciprocal.match`; rank now.
-    overlap : (T, k) array
-        With the same mode one checkpoint later, 0 to 1; far below 1, the label means little.
-    s : (T, k) array
-        Singular values.
-    a0, b0, x0, y0, mu_x, mu_y : (T, k) arrays
-        Fields, saddle point and means of random states (the minimum of the constraint potential), as in `Modes`.
-    x_data, y_data, x_samples, y_samples : (T, k, 7) arrays
-        x and y over test examples and over samples of the model: mean, standard deviation and the five `QUANTILES`.
-        y is that of one hidden state drawn from p(h|v) for each v.
-    cov_data, cov_samples : (T, k) arrays
-        Covariance of x_i and y_i, so that the variances of u_i and w_i are (var x + var y +- 2 cov) / 2, Eq. (19).
-    """
-
-    label: np.ndarray
-    rank: np.ndarray
-    overlap: np.ndarray
-    s: np.ndarray
-    a0: np.ndarray
-    b0: np.ndarray
-    x0: np.ndarray
-    y0: np.ndarray
-    mu_x: np.ndarray
-    mu_y: np.ndarray
-    x_data: np.ndarray
-    y_data: np.ndarray
-    x_samples: np.ndarray
-    y_samples: np.ndarray
-    cov_data: np.ndarray
-    cov_samples: np.ndarray
-
-    def __repr__(self) -> str:
-        return "ModePaths({} checkpoints, {} modes)".format(*self.s.shape)
-
-
-@dataclass(frozen=True, eq=False)
-class Statistics:
-    """What was measured on one member of the study at its T checkpoints.
-
-    Attributes
-    ----------
-    epochs : (T,) array
-        0 is the untrained model.
-    singular_values : (T, K) float32 array, descending
-    vector_epochs : (S,) array
-        The checkpoints for which U and V are stored: all, or (paper's protocol) those with an estimate of ln Z.
-    U, V : (S, N, 5) and (S, M, 5) float16 arrays
-        The vectors of ``leading`` 0 to 4.
-    free_energy_test, free_energy_train : (T,) arrays
-        Means of F over the test examples and over the first 5,000 training examples.
-    log_z_low, log_z_high, log_z_low_stderr, log_z_high_stderr, log_z_low_ess, log_z_high_ess : (T,) arrays
-        ln Z by AIS, and by reverse AIS (PCD) or RAISE (CD, Rdm), with standard errors and effective sample sizes.
-        Paper's protocol: always RAISE, and NaN at checkpoints without an estimate.
-    rest_values : (T, 20) array
-        Paper's protocol only: the leading singular values of `rbmkit.reciprocal.without` contrast x uniform pattern.
-    activity : (T, 7) array
-        Paper's protocol only: mean, standard deviation and `QUANTILES` over the hidden units of their mean activity.
-    leading, followed : ModePaths
-        The modes with the largest singular values at each checkpoint; those that become the leading ones.
-    rounding : (2,) array
-        Mean and standard deviation over the test examples of the change of F of the final model by storing W in half
-        precision, in nats; empty where the final model is not stored.
-    text : dict
-        The member, its protocol and the sizes of the estimates.
-    """
-
-    epochs: np.ndarray
-    singular_values: np.ndarray
-    vector_epochs: np.ndarray
-    U: np.ndarray
-    V: np.ndarray
-    free_energy_test: np.ndarray
-    free_energy_train: np.ndarray
-    log_z_low: np.ndarray
-    log_z_high: np.ndarray
-    log_z_low_stderr: np.ndarray
-    log_z_high_stderr: np.ndarray
-    log_z_low_ess: np.ndarray
-    log_z_high_ess: np.ndarray
-    leading: ModePaths
-    followed: ModePaths
-    rounding: np.ndarray
-    text: dict
-    rest_values: np.ndarray | None = None
-    activity: np.ndarray | None = None
-
-    def log_likelihood(self, end: str, part: str = "test") -> np.ndarray:
-        """(T,) mean log-likelihood of the "test" or "train" examples, in nats: the "upper" end, from `log_z_low`, or
-        the "lower" one."""
-        log_z = {"upper": self.log_z_low, "lower": self.log_z_high}[end]
-        return -{"test": self.free_energy_test, "train": self.free_energy_train}[part] - log_z
-
-
-class Study:
-    """The trained replicas in a folder of results; every file is checked against its SHA-256 when it is read.
-
-    Attributes
-    ----------
-    names : list of str
-        E.g. ``"pcd-500-0"``: method, hidden units, replica.
-    """
-
-    def __init__(self, folder: str | os.PathLike):
-        self._folder = Path(folder)
-        self.names = sorted((name.removesuffix(".npz") for name in read_sums(self._folder)), key=_by_number)
-
-    def __repr__(self) -> str:
-        return f"Study({len(self.names)} models)"
-
-    def members(self, *, method: str | None = None, hidden: int | None = None) -> list[str]:
-        """Names of all replicas of a method ("PCD", "CD", "Rdm") and size."""
-        split = [(name, *name.split("-")) for name in self.names]
-        return [name for name, m, n, _ in split if method in (None, *_methods(m)) and hidden in (None, int(n))]
-
-    def rbm(self, name: str, epoch: float | None = None) -> RBM:
-        """The model at the end of its training, or at one of its `snapshots` (W rounded to half precision).
-
-        Raises
-        ------
-        ValueError
-            No such member; its model, or that of this epoch, is not stored.
-        """
-        arrays = self._read(name)
-        snapshots = _snapshots(arrays)
-        if epoch is None and "W" in arrays:
-            epoch = snapshots[-1]
-        if epoch not in snapshots:
-            raise ValueError(f"the model of {name} is not stored for {epoch=}; epochs with a model: {snapshots}")
-        if epoch == snapshots[-1] and "W" in arrays:
-            return RBM(arrays["W"], arrays["a"], arrays["b"])
-        k = snapshots.index(epoch)
-        return RBM(*(arrays[f"snapshot_{part}"][k] for part in ("W", "a", "b")))
-
-    def snapshots(self, name: str) -> list[float]:
-        """The epochs for which the model of a member is stored, often only the last one; see `rbm`."""
-        return _snapshots(self._read(name))
-
-    def statistics(self, name: str) -> Statistics:
-        """What was measured along its training."""
-        arrays, paths = self._read(name), {}
-        for kind in ("leading", "followed"):
-            paths[kind] = ModePaths(**{f.name: arrays[f"{kind}_{f.name}"] for f in fields(ModePaths)})
-        arrays.setdefault("vector_epochs", arrays["epochs"])
-        plain = {f.name: arrays[f.name] for f in fields(Statistics) if f.name in arrays and f.name != "text"}
-        return Statistics(**plain, **paths, text=json.loads(str(arrays["text"])))
-
-    def _read(self, name: str) -> dict[str, np.ndarray]:
-        if name not in self.names:
-            raise ValueError(f"no member {name!r} in {self._folder}; it has {', '.join(self.names)}")
-        return checks.read_npz(_verified(self._folder, f"{name}.npz"), STUDY_KEYS, kind=STUDY_KIND)
-
-
-def _snapshots(arrays: dict[str, np.ndarray]) -> list[float]:
-    return [*arrays.get("snapshot_epochs", ()), *arrays["epochs"][-1:][: "W" in arrays]]
-
-
-@checks.said_in_one_line()
-def study(which: str | os.PathLike = "mild") -> Study:
-    """A study that ships with the project, made by ``python -m rbmkit study``.
-
-    Parameters
-    ----------
-    which : {"mild", "paper"} or path, optional
-        Its protocol: that of this series, or the one after the paper, whose models are strong (`rbmkit.replicas`). A
-        path: the results in another folder.
-
-    Raises
-    ------
-    FileNotFoundError, ValueError
-        There is no study in the folder; its list of checksums is damaged.
-    """
-    return Study(data_folder() / STUDIES[which] if which in STUDIES else which)
-
-
-def read_sums(folder: Path) -> dict[str, str]:
-    """The checksums of a folder: names of files and SHA-256, from a list as the tool sha256sum writes it."""
-    path = folder / SUMS
-    if not path.is_file():
-        raise FileNotFoundError(f"no such file: {path}; restore it from the repository or run python -m rbmkit study")
-    found = [re.fullmatch(r"([0-9a-f]{64})  ([\w.-]+\.npz)", line) for line in path.read_text().splitlines()]
-    if not found or None in found:
-        raise ValueError(f"{path} is damaged: each line must hold a SHA-256 and the name of a file")
-    return {line[2]: line[1] for line in found}
-
-
-def write_sums(folder: Path, names: Iterable[str]) -> None:
-    """Write the list that `read_sums` reads, for files in the folder."""
-    with checks.replacing(folder / SUMS) as partial:
-        partial.write_text("".join(f"{sha256(folder / name)}  {name}\n" for name in sorted(names)))
-
-
-def _verified(folder: Path, name: str) -> Path:
-    """Path of a file whose SHA-256 is that in the list of its folder."""
-    path, sums = folder / name, read_sums(folder)
-    if not path.is_file():
-        raise FileNotFoundError(f"no such file: {path}; restore it from the repository")
-    if sha256(path) != sums.get(name):
-        raise ValueError(f"{path} is truncated or altered: its SHA-256 is wrong; restore it from the repository")
-    return path
-
-
-def sha256(path: Path) -> str:
-    """SHA-256 of a file, in hexadecimal digits."""
-    return hashlib.sha256(path.read_bytes()).hexdigest()
-
-
-def _by_number(name: str) -> list:
-    return [(0, int(part), "") if part.isdigit() else (1, 0, part) for part in name.split("-")]
-
-
-def _methods(lower: str) -> list[str]:
-    return [lower, lower.upper(), lower.capitalize()]
-
-
-# ---------------------------------------------------------------- two regimes
 class Regimes:
     """What ``data/make_regimes.py`` measured on mildly and on strongly trained models, piece by piece.
 
@@ -490,7 +279,7 @@ class Regimes:
         return sorted(float(parts[1]) for parts in split if parts[0] == kind and len(parts) == 2)
 
 
-@checks.said_in_one_line()
+@files.said_in_one_line()
 def regimes() -> Regimes:
     """Mixing, gradients and order parameters in the mild and the strong regime, made by ``data/make_regimes.py``.
 
@@ -499,125 +288,5 @@ def regimes() -> Regimes:
     FileNotFoundError, ValueError
         The file is missing or altered.
     """
-    arrays = checks.read_npz(_verified(data_folder(), "regimes.npz"), ("text",), kind=REGIMES_KIND)
+    arrays = files.read_npz(files.verified(data_folder(), "regimes.npz"), ("text",), kind=REGIMES_KIND)
     return Regimes({name: array for name, array in arrays.items() if name != "text"})
-
-
-# ---------------------------------------------------------------- patterns
-def bars_and_stripes(side: int) -> np.ndarray:
-    """All distinct bars-and-stripes patterns: images whose rows are each uniform, or whose columns are.
-
-    Parameters
-    ----------
-    side : int
-        Height and width of the images, 1 to 16.
-
-    Returns
-    -------
-    (2^(side + 1) - 2, side^2) uint8 array
-        First the images made of uniform rows, then those of uniform columns; the blank and the full one, which are
-        both, appear once.
-    """
-    side = checks.positive_int(side, "side")
-    if side > 16:
-        raise ValueError(f"side must be at most 16 (there are 2^(side + 1) - 2 patterns), got {side}")
-    lines = (np.arange(2**side)[:, None] >> np.arange(side)[::-1] & 1).astype(np.uint8)
-    rows = np.repeat(lines, side, axis=1)
-    columns = np.tile(lines[1:-1], (1, side))
-    return np.concatenate([rows, columns])
-
-
-# ---------------------------------------------------------------- models
-def planted(
-    N: int,
-    M: int,
-    *,
-    singular_values: np.ndarray,
-    rng: int | np.random.Generator,
-    centred: bool = True,
-) -> RBM:
-    """A model of low rank, W = U diag(lambda) V^T, with the given singular values and random orthonormal modes.
-
-    Parameters
-    ----------
-    N, M : int
-        Numbers of visible and hidden units.
-    singular_values : (r,) array
-        The lambda_i >= 0, r <= min(N, M). A mode alone is critical at lambda = 4 / beta.
-    rng : int or Generator
-        Seed or random generator.
-    centred : bool, optional
-        If true, a_i = -sum_j W_ij / 2 and b_j = -sum_i W_ij / 2. Then, up to a constant, E = -(v - 1/2).W.(h - 1/2):
-        the model is symmetric under (v, h) -> (1 - v, 1 - h) and m = 1/2 solves the mean-field equations. If false,
-        the fields are zero.
-    """
-    N, M, rng = checks.positive_int(N, "N"), checks.positive_int(M, "M"), checks.as_generator(rng)
-    values = checks.real_array(singular_values, (None,), "singular_values")
-    if values.min() < 0 or len(values) > min(N, M):
-        raise ValueError(f"singular_values must be >= 0 and at most min(N, M) = {min(N, M)} many, got {values}")
-    U, V = (np.linalg.qr(rng.normal(size=(n, len(values))))[0] for n in (N, M))
-    return _with_fields((U * values) @ V.T, centred)
-
-
-def curie_weiss(N: int, M: int, *, singular_value: float) -> RBM:
-    """The bipartite Curie-Weiss ferromagnet: equal couplings, and symmetry under (v, h) -> (1 - v, 1 - h).
-
-    W_ij = w = lambda / sqrt(N M) has the one singular value lambda, and E = -w (sum v - N/2)(sum h - M/2) + const
-    depends on nothing but the numbers of active units. With s = sum v - N/2 the marginal is
-    p(v) ~ cosh(beta w s / 2)^M, which for M -> infinity becomes exp(beta^2 lambda^2 s^2 / (8 N)), the Curie-Weiss
-    model of N spins. For large N and M it is critical at lambda = 4 / beta.
-
-    Parameters
-    ----------
-    N, M : int
-        Numbers of visible and hidden units.
-    singular_value : float
-        The lambda >= 0.
-    """
-    N, M = checks.positive_int(N, "N"), checks.positive_int(M, "M")
-    value = checks.nonnegative_float(singular_value, "singular_value")
-    return _with_fields(np.full((N, M), value / np.sqrt(N * M)), centred=True)
-
-
-def curie_weiss_log_weights(rbm: RBM, beta: float = 1.0) -> np.ndarray:
-    """Exact ln of the total weight of all states with k visible units on, for k = 0, ..., N, of a uniform model.
-
-    With W_ij = w, a_i = a, b_j = b the sum over h factorises and the one over v only counts,
-
-        ln z_k = ln binom(N, k) + beta a k + M ln(1 + exp(beta (b + w k))),        ln Z = ln sum_k z_k,
-
-    and p(sum v = k) = z_k / Z. The cost is O(N), at any size.
-
-    Parameters
-    ----------
-    rbm : RBM
-        A model with equal couplings and equal fields in each layer, as made by `curie_weiss`.
-    beta : float, optional
-        Inverse temperature, >= 0.
-
-    Returns
-    -------
-    (N + 1,) float64 array
-
-    Raises
-    ------
-    ValueError
-        The couplings, or the fields of a layer, are not all equal.
-    """
-    checks.instance(rbm, RBM, "rbm")
-    beta = checks.inverse_temperature(beta)
-    if any(np.ptp(x) > 1e-12 * np.abs(x).max() for x in (rbm.W, rbm.a, rbm.b)):
-        raise ValueError("rbm must be uniform: all couplings equal, and all fields within a layer")
-    k = np.arange(rbm.N + 1)
-    log_binomial = gammaln(rbm.N + 1) - gammaln(k + 1) - gammaln(rbm.N - k + 1)
-    return log_binomial + beta * rbm.a[0] * k + rbm.M * softplus(beta * (rbm.b[0] + rbm.W[0, 0] * k))
-
-
-def curie_weiss_log_z(rbm: RBM, beta: float = 1.0) -> float:
-    """Exact ln Z of a uniform model, as made by `curie_weiss`: see `curie_weiss_log_weights`."""
-    return float(logsumexp(curie_weiss_log_weights(rbm, beta)))
-
-
-def _with_fields(W: np.ndarray, centred: bool) -> RBM:
-    scale = -0.5 if centred else 0.0
-    return RBM(W=W, a=scale * W.sum(axis=1), b=scale * W.sum(axis=0))

@@ -34,8 +34,8 @@ from scipy.special import expit
 
 from rbmkit import checks, kernels
 from rbmkit.likelihood import all_states, exact_log_z
+from rbmkit.mean_field import sweep
 from rbmkit.model import RBM, softplus
-from rbmkit.partition import sweep
 from rbmkit.sampling import arranged, chunk_size, draw_seed, random_states, threads_for
 
 METHODS = ("exact", "gibbs", "mean field", "tap")

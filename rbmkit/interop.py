@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from rbmkit import checks
+from rbmkit import checks, files
 from rbmkit.model import RBM
 
 if TYPE_CHECKING:
@@ -173,7 +173,7 @@ def to_rbms_hdf5(
     chains = checks.binary(chains, rbm.N, "chains")
     settings = _rbms_settings(rbm, len(chains), seed, Path(path).name) | dict(hyperparameters or {})
     h5py = _needs("h5py")
-    with checks.replacing(path) as partial, h5py.File(partial, "w") as file:
+    with files.replacing(path) as partial, h5py.File(partial, "w") as file:
         for name, value in settings.items():
             file[f"hyperparameters/{name}"] = value
         file["model_type"] = _RBMS_MODEL

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import expit, logit
 
-from rbmkit import checks
+from rbmkit import checks, files
 
 _KIND = "rbmkit.RBM/1"
 _BLOCK_BYTES = 64e6  # work arrays of the functions below stay near this size, whatever the number of rows
@@ -189,7 +189,7 @@ class RBM:
 
     def save(self, path: str | os.PathLike) -> None:
         """Write the model to an npz file (all or nothing: an interrupted save leaves an older file as it was)."""
-        checks.write_npz(path, kind=_KIND, W=self.W, a=self.a, b=self.b)
+        files.write_npz(path, kind=_KIND, W=self.W, a=self.a, b=self.b)
 
     @classmethod
     def load(cls, path: str | os.PathLike) -> RBM:
@@ -202,7 +202,7 @@ class RBM:
         ValueError
             The file is truncated, corrupt or not a saved RBM.
         """
-        arrays = checks.read_npz(path, ("W", "a", "b"), kind=_KIND)
+        arrays = files.read_npz(path, ("W", "a", "b"), kind=_KIND)
         try:
             return cls(W=arrays["W"], a=arrays["a"], b=arrays["b"])
         except (TypeError, ValueError) as error:

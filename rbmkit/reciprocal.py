@@ -6,8 +6,8 @@ that hold one pair (x_i, y_i) each, Eqs. (14)-(16):
     E_i(x_i, y_i) = -a0_i x_i - b0_i y_i - s_i x_i y_i,        i = 1 ... K,        K = min(N, M),
 
 and of a rest, linear in the part of the larger layer that no mode couples. Each E_i is a saddle. What ties the modes
-together again is that v and h are binary: `log_density` has the exact law of a single x_i or y_i of random states.
-`MarchenkoPastur` is the law of the s_i of an untrained model. Modes count from 0 here and from 1 in the paper.
+together again is that v and h are binary: `rbmkit.projections` has the exact law of a single x_i or y_i of random
+states. `rbmkit.spectra` has the law of the s_i of an untrained model. Modes count from 0 here and from 1 in the paper.
 """
 
 from __future__ import annotations
@@ -23,15 +23,29 @@ from rbmkit import checks
 from rbmkit.model import RBM
 
 _BLOCK_ROWS = 8192  # states are converted to float64 this many at a time
-_EDGE_QUANTILE = 3.27  # 99.9 % quantile of the Tracy-Widom law (beta = 1)
-_MAX_TERMS = 2048  # of the Fourier series of a density: resolves spikes down to 0.01 apart for 784 components
-_CENTRE = 1e-6  # the series is used where the density is above this fraction of its maximum
 
 Which = int | np.ndarray | slice  # an index of modes: one, several or a range
 _ALL = slice(None)
 
 
-# ---------------------------------------------------------------- modes
+def turned(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The rotation of Eq. (19) at theta = pi/4: u = (x + y) / sqrt(2) and w = (y - x) / sqrt(2)."""
+    return (x + y) / np.sqrt(2), (y - x) / np.sqrt(2)
+
+
+def uw_axes(U: np.ndarray, V: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The vectors c with u = c . (v, h) and w = c . (v, h) up to constants, Eq. (19), of one mode or, as columns, of
+    several: [U, V] / sqrt(2) and [-U, V] / sqrt(2)."""
+    return np.concatenate([U, V]) / np.sqrt(2), np.concatenate([-U, V]) / np.sqrt(2)
+
+
+def all_axes(U: np.ndarray, V: np.ndarray, rest_v: np.ndarray, rest_h: np.ndarray) -> np.ndarray:
+    """Orthogonal matrix (N + M, N + M): columns u and w of the modes U, V, then the unpaired rest of both layers."""
+    zeros_v = np.zeros((len(U), rest_h.shape[1]))
+    zeros_h = np.zeros((len(V), rest_v.shape[1]))
+    return np.hstack([*uw_axes(U, V), np.block([[rest_v, zeros_v], [zeros_h, rest_h]])])
+
+
 @dataclass(frozen=True, eq=False)
 class Modes:
     """Singular modes of an RBM; made by `modes`.
@@ -134,8 +148,7 @@ class Modes:
     def to_uw(self, x: np.ndarray, y: np.ndarray, which: Which = _ALL) -> tuple[np.ndarray, np.ndarray]:
         """Coordinates (u, w) along the unstable and the stable axis of the saddles, Eq. (19) at theta = pi/4."""
         x0, y0 = self.saddle(which)
-        dx, dy = x - x0, y - y0
-        return (dx + dy) / np.sqrt(2), (dy - dx) / np.sqrt(2)
+        return turned(x - x0, y - y0)
 
     def to_xy(self, u: np.ndarray, w: np.ndarray, which: Which = _ALL) -> tuple[np.ndarray, np.ndarray]:
         """The inverse of `to_uw`, Eq. (19)."""
@@ -285,286 +298,3 @@ def without(W: np.ndarray, picture: np.ndarray, pattern: np.ndarray) -> np.ndarr
     p, q = p / np.linalg.norm(p), q / np.linalg.norm(q)
     left = W - np.outer(p, p @ W)
     return left - np.outer(left @ q, q)
-
-
-# ---------------------------------------------------------------- Marchenko-Pastur
-@dataclass(frozen=True)
-class MarchenkoPastur:
-    """Law of the min(N, M) singular values of an (N, M) matrix of independent entries, in the limit of large size.
-
-    Attributes
-    ----------
-    N, M : int
-    sigma : float
-        Standard deviation of the entries, > 0.
-    """
-
-    N: int
-    M: int
-    sigma: float
-
-    def __post_init__(self) -> None:
-        for name, check in (("N", checks.positive_int), ("M", checks.positive_int), ("sigma", checks.positive_float)):
-            object.__setattr__(self, name, check(getattr(self, name), name))
-
-    @property
-    def low(self) -> float:
-        """Lower edge, lambda_- of Eq. (21)."""
-        return self.sigma * abs(np.sqrt(self.N) - np.sqrt(self.M))
-
-    @property
-    def high(self) -> float:
-        """Upper edge, lambda_+ of Eq. (21)."""
-        return self.sigma * (np.sqrt(self.N) + np.sqrt(self.M))
-
-    @property
-    def mode(self) -> float:
-        """Where the density is largest, sigma sqrt|N - M|; its value there is 2 / (pi sigma sqrt(min(N, M)))."""
-        return self.sigma * np.sqrt(abs(self.N - self.M))
-
-    @property
-    def outlier(self) -> float:
-        """A largest singular value above this is no fluctuation of the edge: Tracy-Widom, 1 false alarm in 1000."""
-        root_n, root_m = np.sqrt(self.N), np.sqrt(self.M)
-        width = (root_n + root_m) * (1 / root_n + 1 / root_m) ** (1 / 3)  # of the squared value, at sigma = 1
-        return self.high + _EDGE_QUANTILE * self.sigma * width / (2 * (root_n + root_m))
-
-    def density(self, s: np.ndarray) -> np.ndarray:
-        """Probability density of the singular values at `s`, Eq. (21); zero outside the edges."""
-        s = np.asarray(s, dtype=float)
-        inside = (s > self.low) & (s < self.high)
-        s_in = np.where(inside, s, self.high)
-        root = np.sqrt(np.maximum((self.high**2 - s_in**2) * (s_in**2 - self.low**2), 0))
-        return root / (np.pi * self._q * s_in)
-
-    def cdf(self, s: np.ndarray) -> np.ndarray:
-        """Probability of a singular value below `s`: the integral of Eq. (21), in closed form."""
-        low2, high2 = self.low**2, self.high**2
-        t = np.clip(np.asarray(s, dtype=float) ** 2 * (np.asarray(s) > 0), low2, high2)
-        root = np.sqrt((high2 - t) * (t - low2))
-        first = np.arcsin(np.clip((2 * t - low2 - high2) / (high2 - low2), -1, 1)) + np.pi / 2
-        ratio = ((low2 + high2) * t - 2 * low2 * high2) / np.where(t > 0, t, 1) / (high2 - low2)
-        second = np.arcsin(np.clip(ratio, -1, 1)) + np.pi / 2
-        return (root + (low2 + high2) / 2 * first - self.low * self.high * second) / (2 * np.pi * self._q)
-
-    @property
-    def _q(self) -> float:
-        return min(self.N, self.M) * self.sigma**2
-
-
-def fit_marchenko_pastur(s: np.ndarray, N: int, M: int) -> MarchenkoPastur:
-    """Fit Eq. (21) to the bulk of the singular values of one (N, M) matrix.
-
-    n learned modes take n dimensions away from each side: the other values are like those of an (N - n, M - n) matrix.
-    The bulk, the values not above `MarchenkoPastur.outlier`, is regressed on the quantiles of the law of that size (the
-    slope of a quantile-quantile plot), starting from the ratio of the medians, until the set of outliers no longer
-    changes. On a trained model, compare with `bulk_distance`: the bulk need not have this shape.
-
-    Returns
-    -------
-    MarchenkoPastur
-        With sizes N - n and M - n.
-
-    Raises
-    ------
-    ValueError
-        Not min(N, M) values, or half of them are zero.
-    """
-    s = np.sort(checks.real_array(s, (min(N, M),), "s"))
-    scale = checks.positive_float(np.median(s), "the median of s")
-    fit = MarchenkoPastur(N, M, scale / _quantiles(MarchenkoPastur(N, M, 1.0), 1)[0])
-    for _ in range(50):
-        bulk = s[s <= fit.outlier]
-        n = len(s) - len(bulk)
-        quantiles = _quantiles(MarchenkoPastur(N - n, M - n, 1.0), len(bulk))
-        fit = MarchenkoPastur(N - n, M - n, bulk @ quantiles / (quantiles @ quantiles))
-        if (s <= fit.outlier).sum() == len(bulk):
-            break
-    return fit
-
-
-def _quantiles(law: MarchenkoPastur, n: int) -> np.ndarray:
-    grid = np.linspace(law.low, law.high, 10_001)
-    return np.interp((np.arange(n) + 0.5) / n, law.cdf(grid), grid)
-
-
-def bulk_distance(s: np.ndarray, law: MarchenkoPastur) -> float:
-    """Largest distance between the cumulative distribution of the bulk, the values of `s` up to `law.outlier`, and the
-    law: 1/(2n) at least for n values, some 0.005 for the bulk of a random matrix, however many outliers there are."""
-    bulk = np.sort(s[s <= law.outlier])
-    return float(np.abs(law.cdf(bulk) - (np.arange(len(bulk)) + 0.5) / len(bulk)).max())
-
-
-# ---------------------------------------------------------------- gaps of a spectrum
-@dataclass(frozen=True, eq=False)
-class Spacings:
-    """The spacings at the top of a spectrum against those of a smooth density; made by `spacings`.
-
-    Attributes
-    ----------
-    gaps : (n - 1,) array
-        s_r - s_{r+1}.
-    relative : (n - 1,) array
-        The same, divided by the spacing that the smooth density has there.
-    p_independent, p_repelling : float
-        Probability of a larger maximum of `relative` in spectra of that density whose values are independent of each
-        other, or repel like eigenvalues of random matrices. Both come from finitely many draws.
-    """
-
-    gaps: np.ndarray
-    relative: np.ndarray
-    p_independent: float
-    p_repelling: float
-
-
-def spacings(s: np.ndarray, *, count: int = 40, draws: int = 2000, rng: int | np.random.Generator) -> Spacings:
-    """Is one of the spacings between the `count` largest values of `s` too large for chance?
-
-    The smooth density is that of the curve s(r) = c0 + c1 ln r + c2 (ln r)^2 through values and ranks, Eq. (2.12).
-    Spectra without a gap have s(t_r), where the t_r are apart by independent spacings of mean 1: exponential ones, or
-    those of Wigner's surmise, which repel. Each is treated as the data are, its own curve included.
-
-    Parameters
-    ----------
-    s : (K,) array
-        Singular values, descending.
-    count : int, optional
-        At least 5, at most K.
-    draws : int, optional
-        Spectra of each kind.
-    rng : int or Generator
-
-    Returns
-    -------
-    Spacings
-    """
-    rng, count = checks.as_generator(rng), checks.integer(count, "count", least=5)
-    s = checks.real_array(s, (None,), "s")[:count]
-    if len(s) < count or (np.diff(s) > 0).any():
-        raise ValueError(f"s must have at least {count} values in descending order")
-    curve, relative = _relative_spacings(s)
-    found, steps = [], rng.exponential(size=(2, draws, count))
-    steps[1] = np.sqrt(4 / np.pi * steps[1])  # Wigner's surmise, (pi/2) t exp(-pi t^2 / 4)
-    for kind in steps:
-        simulated = -np.sort(-np.polyval(curve, np.log(np.cumsum(kind, axis=1))), axis=1)
-        largest = _relative_spacings(simulated)[1].max(axis=1)
-        found.append((1 + (largest >= relative.max()).sum()) / (1 + draws))
-    return Spacings(-np.diff(s), relative, *found)
-
-
-def _relative_spacings(s: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Coefficients (c2, c1, c0) of the curves, and spacings over their expectation, of spectra s (..., n)."""
-    log_rank = np.log(np.arange(1, s.shape[-1] + 1))
-    curve = np.polyfit(log_rank, s.T, 2)
-    middle = np.arange(1.5, s.shape[-1])
-    slope = (2 * curve[0, ..., None] * np.log(middle) + curve[1, ..., None]) / middle
-    return curve, np.diff(s) / slope
-
-
-# ---------------------------------------------------------------- random states
-def kurtosis(vectors: np.ndarray) -> np.ndarray:
-    """Exact kurtosis of the projections of random states on the columns of `vectors`; 3 if they were Gaussian.
-
-    The states are uniform on {0,1}^M, so a projection is a sum of independent terms and cumulants add:
-    3 - 2 sum_j V_ji^4 for unit columns, 3 - 2 sum_j V_ji^4 / (sum_j V_ji^2)^2 for all. Nothing is sampled.
-
-    Parameters
-    ----------
-    vectors : (M, K) array
-        No column zero.
-
-    Returns
-    -------
-    (K,) array
-    """
-    square = checks.real_array(vectors, (None, None), "vectors") ** 2
-    return 3 - 2 * (square**2).sum(axis=0) / square.sum(axis=0) ** 2
-
-
-@dataclass(frozen=True)
-class Moments:
-    """Mean and standard deviation."""
-
-    mean: float
-    std: float
-
-
-def haar_kurtosis(M: int) -> Moments:
-    """Mean and spread of `kurtosis` over random directions in M dimensions (a column of a Haar-distributed matrix).
-
-    The mean is 3 - 6 / (M + 2); the standard deviation falls as sqrt(96) M^(-3/2).
-    """
-    M = checks.positive_int(M, "M")
-    variance = (9 * M + 96) / ((M + 2) * (M + 4) * (M + 6)) - 9 / (M + 2) ** 2  # of sum_j V_j^4
-    return Moments(mean=3 - 6 / (M + 2), std=2 * np.sqrt(max(variance, 0.0)))
-
-
-def log_density(vector: np.ndarray, x: np.ndarray, *, width: float = 0.0) -> np.ndarray:
-    """ln of the probability density of ``vector . v`` at `x`, v uniform on {0,1}^N: the exact marginal of x_i or y_i.
-
-    Strictly there are 2^N spikes; with many comparable components they merge long before they can be told apart. What
-    is returned is the Fourier series of the density on its compact support mu +- sum_j |U_j| / 2, whose coefficients
-    are the characteristic function prod_j cos(t U_j / 2); below 1e-6 of the maximum, where a series loses relative
-    accuracy, the saddle-point density of Daniels with its second-order term.
-
-    Parameters
-    ----------
-    vector : (N,) array
-        A mode, e.g. ``U[:, i]``; for u or w, the pair ``[U[:, i], V[:, i]] / sqrt(2)`` joined to one vector, w with -U.
-    x : array of any shape
-    width : float, optional
-        Standard deviation of normal noise added to the variable, >= 0: merges spikes that are visible.
-
-    Returns
-    -------
-    array of the shape of x
-        -inf outside the support.
-
-    Raises
-    ------
-    ValueError
-        The spikes are visible (few components carry the vector) and `width` does not merge them.
-    """
-    c = np.abs(checks.real_array(vector, (None,), "vector")) / 2
-    x, width = np.asarray(x, dtype=float), checks.nonnegative_float(width, "width")
-    z = np.abs(x.ravel() - np.sum(vector) / 2)  # the law is symmetric about mu
-    peak, *density = _series(c, np.append(0.0, z), width)
-    tail = np.array(density) < _CENTRE * peak
-    result = np.log(np.where(tail, 1.0, density))
-    result[tail] = _saddle_point(c, z[tail], width)
-    return result.reshape(x.shape)
-
-
-def _series(c: np.ndarray, z: np.ndarray, width: float) -> np.ndarray:
-    """Density of sum_j +-c_j + width * normal at z >= 0: Fourier cosine series on [-L, L], which holds the support."""
-    L = c.sum() + 12 * width
-    t = np.arange(1, _MAX_TERMS + 1) * np.pi / L
-    phi = np.exp(-((width * t) ** 2) / 2)
-    for c_j in c:
-        phi *= np.cos(c_j * t)
-    terms = 1 + np.flatnonzero(np.abs(phi) > 1e-14).max(initial=0)
-    if terms > _MAX_TERMS // 2:
-        raise ValueError("the density has visible spikes: few components carry the vector; set width to merge them")
-    density = (0.5 + np.cos(np.outer(z, t[:terms])) @ phi[:terms]) / L
-    return np.where(z < L, density, 0.0)
-
-
-def _saddle_point(c: np.ndarray, z: np.ndarray, width: float) -> np.ndarray:
-    """ln of Daniels' saddle-point density at z >= 0, with its second-order term, from the cumulant function K(t)."""
-    log_density = np.full(z.shape, -np.inf)
-    inside = np.full(z.shape, True) if width else z < c.sum() * (1 - 1e-9)
-    z = z[inside]
-    t = np.zeros(len(z))
-    for _ in range(200):  # K' is concave for t > 0: Newton's method from 0 climbs to the root and never overshoots
-        tanh = np.tanh(np.outer(t, c))
-        step = (z - tanh @ c - width**2 * t) / ((1 - tanh**2) @ c**2 + width**2)
-        t = t + step
-        if np.all(np.abs(step) <= 1e-12 * (1 + t)):
-            break
-    ct = np.outer(t, c)
-    tanh, sech2 = np.tanh(ct), 1 - np.tanh(ct) ** 2
-    k0 = (np.logaddexp(ct, -ct) - np.log(2)).sum(axis=1) + (width * t) ** 2 / 2
-    k2 = sech2 @ c**2 + width**2
-    k3, k4 = (-2 * tanh * sech2) @ c**3, (sech2 * (6 * tanh**2 - 2)) @ c**4
-    log_density[inside] = k0 - t * z - np.log(2 * np.pi * k2) / 2 + k4 / k2**2 / 8 - 5 * k3**2 / k2**3 / 24
-    return log_density

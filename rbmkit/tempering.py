@@ -39,7 +39,7 @@ from scipy.optimize import brentq
 from scipy.special import expit
 from tqdm.auto import tqdm
 
-from rbmkit import checks, kernels
+from rbmkit import checks, files, kernels
 from rbmkit.model import RBM, pixel_fields, softplus
 from rbmkit.sampling import draw_seed, threads_for
 
@@ -230,7 +230,7 @@ class Tempering:
 
     def save(self, path: str | os.PathLike) -> None:
         """Write the whole state, the models included, to an npz file, all or nothing."""
-        checks.write_npz(
+        files.write_npz(
             path, kind=_KIND, rungs=self._rungs, replica=self._replica, v=np.packbits(self._v, axis=-1),
             samples=np.packbits(self.samples, axis=-1), works=self._joined(self._works, np.float32),
             replicas=self._joined(self._replicas, np.uint16), counts=np.array([self.seed, self.sweep]),
@@ -247,7 +247,7 @@ class Tempering:
             No such file; not a saved run, or damaged.
         """
         names = "rungs", "replica", "v", "samples", "works", "replicas", "counts", "W", "a", "b"
-        stored = checks.read_npz(path, names, kind=_KIND)
+        stored = files.read_npz(path, names, kind=_KIND)
         try:
             models = [RBM(*parts) for parts in zip(*(stored[name] for name in ("W", "a", "b")), strict=True)]
             N, (_, ladders, _) = models[0].N, stored["v"].shape

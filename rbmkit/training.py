@@ -1,11 +1,7 @@
 """Training by stochastic gradient ascent of the log-likelihood, Secs. 2 and 6 of the paper.
 
 The gradient, Eq. (6), is <v h> over the data minus <v h> over the model. The second average comes from Markov chains,
-and the methods differ only in where the chains start at each update:
-
-* ``"Rdm"``: random hidden states, forgotten after each update;
-* ``"CD"``: the minibatch itself (contrastive divergence);
-* ``"PCD"``: where the last update left them (persistent contrastive divergence; the first start is a data point).
+and the methods differ only in where the chains start at each update (`rbmkit.starts`).
 
 A `Training` can be run on, interrupted, saved at any update and resumed: the result is the same, bit for bit, as
 without a break. For that, an update works on copies, and its end is one assignment of all that it has changed: whatever
@@ -20,104 +16,25 @@ import os
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from tqdm.auto import tqdm
 
-from rbmkit import checks, kernels
+from rbmkit import checks, files, kernels
+from rbmkit.history import History, checked_callbacks, checked_row
 from rbmkit.likelihood import exact_moments
 from rbmkit.model import RBM
-from rbmkit.sampling import chunk_size, draw_seed, pieces, random_states, threads_for
+from rbmkit.optimisers import OPTIMISERS, SGD, Adam
+from rbmkit.options import CHANGEABLE, FIXED, Options
+from rbmkit.sampling import chunk_size, draw_seed, pieces, threads_for
+from rbmkit.starts import STARTS
 
-METHODS = ("Rdm", "CD", "PCD")
 _LARGEST_COUPLING = 50.0  # such a coupling decides a unit alone; digits and patterns are learned with less than 20
 _LARGEST_MISMATCH = 0.15  # of moments, on top of the noise; healthy trainings stay below 0.1
 _KIND = "rbmkit.Training/1"
-
-
-@dataclass(frozen=True)
-class SGD:
-    """Gradient ascent with momentum: velocity <- momentum velocity + gradient, parameter <- parameter + rate velocity,
-    Eq. (13).
-
-    Attributes
-    ----------
-    learning_rate : float, > 0
-    momentum : float, in [0, 1)
-    """
-
-    learning_rate: float
-    momentum: float = 0.0
-
-    def __post_init__(self) -> None:
-        _keep(self, learning_rate=checks.positive_float, momentum=checks.fraction)
-
-    def continues(self, other: SGD | Adam) -> bool:
-        """Whether the memory that `other` left has a meaning here: a velocity has, for any rate and momentum."""
-        return isinstance(other, SGD)
-
-    def step(self, old, gradient, memory, rate, decay, count, new, new_memory):  # noqa: D102
-        numbers = (np.float32(x) for x in (rate, self.momentum, decay))
-        kernels.sgd_step(old, gradient, memory[0], *numbers, new, new_memory[0])
-
-
-@dataclass(frozen=True)
-class Adam:
-    """Adam (Kingma and Ba 2015): steps scaled by running averages of the gradient and its square.
-
-    Attributes
-    ----------
-    learning_rate : float, > 0
-    beta1, beta2 : float, in [0, 1)
-        Memory of the two averages.
-    epsilon : float, > 0
-    """
-
-    learning_rate: float = 1e-3
-    beta1: float = 0.9
-    beta2: float = 0.999
-    epsilon: float = 1e-8
-
-    def __post_init__(self) -> None:
-        checked = {"learning_rate": checks.positive_float, "epsilon": checks.positive_float}
-        _keep(self, **checked, beta1=checks.fraction, beta2=checks.fraction)
-
-    def continues(self, other: SGD | Adam) -> bool:
-        """Whether the memory that `other` left has a meaning here: averages of the same lengths have."""
-        return isinstance(other, Adam) and (other.beta1, other.beta2) == (self.beta1, self.beta2)
-
-    def step(self, old, gradient, memory, rate, decay, count, new, new_memory):  # noqa: D102
-        root = np.sqrt(1 - self.beta2**count)
-        numbers = (rate * root / (1 - self.beta1**count), self.beta1, self.beta2, self.epsilon * root, decay)
-        kernels.adam_step(old, gradient, *memory, *(np.float32(x) for x in numbers), new, *new_memory)
-
-
-def _keep(optimiser: SGD | Adam, **rules: Callable[[float, str], float]) -> None:
-    for name, check in rules.items():
-        object.__setattr__(optimiser, name, check(getattr(optimiser, name), name))
-
-
-_OPTIMISERS = {"SGD": SGD, "Adam": Adam}
-
-
-class History:
-    """One row of named numbers per epoch; ``history["epoch"]`` is a column as an array, NaN where a row lacks it."""
-
-    def __init__(self, rows: Sequence[dict[str, float]] = ()):
-        self.rows = [dict(row) for row in rows]
-
-    def __getitem__(self, name: str) -> np.ndarray:
-        if not any(name in row for row in self.rows):
-            raise KeyError(
-                f"the history has no column {name!r}; it has {sorted({n for row in self.rows for n in row})}"
-            )
-        return np.array([row.get(name, np.nan) for row in self.rows])
-
-    def __len__(self) -> int:
-        return len(self.rows)
 
 
 @dataclass(frozen=True, eq=False)
@@ -134,6 +51,19 @@ class _State:
     step: int  # Gibbs steps so far: where the random streams stand
     errors: list[float]  # of this epoch
     rows: list[dict[str, float]]  # of the history
+
+
+class _Work(NamedTuple):
+    """Arrays in which every update works; its results are elsewhere.
+
+    Pairs belong to the minibatch and to the chains; `ones` counts how often each v_i is 1.
+    """
+
+    columns: tuple[np.ndarray, np.ndarray]  # W for the fields of h and of v
+    gradient: tuple[np.ndarray, np.ndarray, np.ndarray]  # of W, a, b
+    means: tuple[np.ndarray, np.ndarray]  # <h | v>
+    rows: tuple[np.ndarray, np.ndarray]
+    ones: tuple[np.ndarray, np.ndarray]
 
 
 class Training:
@@ -203,44 +133,62 @@ class Training:
     ):
         checks.instance(rbm, RBM, "rbm")
         data = checks.binary(data, rbm.N, "data")
-        self._data, self._shape = np.packbits(data, axis=1), (rbm.N, rbm.M)
-        self._batch_size = min(checks.positive_int(batch_size, "batch_size"), len(data))
-        self._chains = self.batch_size if chains is None else checks.positive_int(chains, "chains")
-        self.method, self.steps, self.optimiser, self.schedule = method, steps, optimiser, schedule
-        self.l2, self.l2_modes, self.centred = l2, l2_modes, centred
+        self._data = np.packbits(data, axis=1)
+        self._shape = (rbm.N, rbm.M)
+        batch_size = min(checks.positive_int(batch_size, "batch_size"), len(data))
+        self._options = Options(
+            batch_size=batch_size,
+            chains=batch_size if chains is None else checks.positive_int(chains, "chains"),
+            modes=min(self._shape),
+            method=method,
+            steps=steps,
+            optimiser=optimiser,
+            schedule=schedule,
+            l2=l2,
+            l2_modes=l2_modes,
+            centred=centred,
+        )
         rng = checks.as_generator(rng)
-        self._seed, self._called = draw_seed(rng), 0
+        self._seed = draw_seed(rng)
         v = data[rng.integers(len(data), size=self.chains)]
-        spare, (parameters, memory) = self._new_arrays(), self._new_arrays()
+        parameters, memory = self._new_arrays()
         for array, start in zip(parameters, (rbm.W, rbm.a, rbm.b), strict=True):
             array[...] = start
-        self._state = _State(parameters, memory, spare, self.optimiser, 0, v, update=0, step=0, errors=[], rows=[])
-        self._allocate()
+        self._state = _State(
+            parameters=parameters,
+            memory=memory,
+            spare=self._new_arrays(),
+            memory_of=self.optimiser,
+            since=0,
+            v=v,
+            update=0,
+            step=0,
+            errors=[],
+            rows=[],
+        )
+        self._called = 0  # epochs whose callbacks are done
+        self._work = self._new_work()
+        self._order = np.empty(0, int)  # of the examples in this epoch
+
+    def __getattr__(self, name: str) -> Any:
+        if name in CHANGEABLE or name in FIXED:
+            return getattr(self._options, name)
+        raise AttributeError(f"a Training has no attribute {name!r}")
 
     def __setattr__(self, name: str, value: Any) -> None:
-        if not name.startswith("_"):
-            if name not in _SETTINGS:
-                raise AttributeError(
-                    f"{name} of a Training cannot be set, only {', '.join(_SETTINGS)}; "
-                    "for other changes make a new one, Training(training.rbm, ...)"
-                )
-            value = _SETTINGS[name](self, value)
+        if name in CHANGEABLE:
+            name, value = "_options", replace(self._options, **{name: value})
+        elif not name.startswith("_"):
+            raise AttributeError(
+                f"{name} of a Training cannot be set, only {', '.join(CHANGEABLE)}; "
+                "for other changes make a new one, Training(training.rbm, ...)"
+            )
         super().__setattr__(name, value)
 
     @property
     def data(self) -> np.ndarray:
         """(n, N) uint8 array (a copy)."""
         return np.unpackbits(self._data, axis=1, count=self._shape[0])
-
-    @property
-    def batch_size(self) -> int:
-        """Examples per update."""
-        return self._batch_size
-
-    @property
-    def chains(self) -> int:
-        """Markov chains of the negative phase."""
-        return self._chains
 
     @property
     def seed(self) -> int:
@@ -311,7 +259,7 @@ class Training:
         RuntimeWarning
             Once in a run: couplings are absurdly large, or the moments of the chains stay far from those of the data.
         """
-        callbacks = _checked_callbacks(callbacks)
+        callbacks = checked_callbacks(callbacks)
         count = max(1, round(checks.positive_float(epochs, "epochs") * self.updates_per_epoch))
         self._stopped, healthy = False, True
         self._call(callbacks)
@@ -334,9 +282,7 @@ class Training:
 
     def options(self) -> dict[str, Any]:
         """How this training is done, as names and values that fit into JSON."""
-        optimiser = {"name": type(self.optimiser).__name__, **asdict(self.optimiser)}
-        names = "method", "steps", "batch_size", "chains", "schedule", "l2", "l2_modes", "centred"
-        return {name: getattr(self, name) for name in names} | {"optimiser": optimiser}
+        return self._options.as_dict()
 
     def save(self, path: str | os.PathLike) -> None:
         """Write the whole state to an npz file, all or nothing; the data are not stored, only their fingerprint."""
@@ -348,7 +294,7 @@ class Training:
         state = {"update": now.update, "step": now.step, "seed": self.seed, "memory_since": since}
         state |= {"errors": now.errors, "history": now.rows}
         text = json.dumps({"options": self.options(), "state": state, "data": self._fingerprint})
-        checks.write_npz(path, kind=_KIND, **arrays, text=np.array(text))
+        files.write_npz(path, kind=_KIND, **arrays, text=np.array(text))
 
     @classmethod
     def resume(cls, path: str | os.PathLike, data: np.ndarray) -> Training:
@@ -360,14 +306,14 @@ class Training:
             No such file; not a saved training, damaged, or saved with other data.
         """
         names = [f"memory_{k}_{part}" for k in range(3) for part in range(2)]
-        stored = checks.read_npz(path, ("W", "a", "b", "v", "text", *names), kind=_KIND)
+        stored = files.read_npz(path, ("W", "a", "b", "v", "text", *names), kind=_KIND)
         with _reading(path):
             text = json.loads(str(stored["text"]))
             rbm, fingerprint, options = RBM(stored["W"], stored["a"], stored["b"]), text["data"], text["options"]
         data = checks.binary(data, rbm.N, "data")
         with _reading(path):
             name = options["optimiser"].pop("name")
-            self = cls(rbm, data, **options | {"optimiser": _OPTIMISERS[name](**options["optimiser"])}, rng=0)
+            self = cls(rbm, data, **options | {"optimiser": OPTIMISERS[name](**options["optimiser"])}, rng=0)
         if self._fingerprint != fingerprint:
             raise ValueError(f"{path} was saved with other data; resume it with the data it was trained on")
         with _reading(path):
@@ -380,14 +326,17 @@ class Training:
         parameters = [np.zeros(shape, np.float32) for shape in ((N, M), (N,), (M,))]
         return parameters, [tuple(np.zeros(x.size, np.float32) for _ in range(2)) for x in parameters]
 
-    def _allocate(self) -> None:
-        (N, M), blocks = self._shape, kernels.blocks_of(self._shape[1])
-        self._columns = kernels.new_columns(N, M), kernels.new_columns(M, N)
-        self._gradient = tuple(np.empty(shape, np.float32) for shape in ((N, M), (N,), (M,)))
-        self._means = [kernels.new_rows(blocks, n) for n in (self.batch_size, self.chains)]
-        self._rows = [np.empty((N, n + 1), np.uint32) for n in (self.batch_size, self.chains)]
-        self._ones = np.empty(N, np.int64), np.empty(N, np.int64)
-        self._order = np.empty(0, int)
+    def _new_work(self) -> _Work:
+        N, M = self._shape
+        blocks = kernels.blocks_of(M)
+        sizes = self.batch_size, self.chains
+        return _Work(
+            columns=(kernels.new_columns(N, M), kernels.new_columns(M, N)),
+            gradient=tuple(np.empty(shape, np.float32) for shape in ((N, M), (N,), (M,))),
+            means=tuple(kernels.new_rows(blocks, n) for n in sizes),
+            rows=tuple(np.empty((N, n + 1), np.uint32) for n in sizes),
+            ones=(np.empty(N, np.int64), np.empty(N, np.int64)),
+        )
 
     def _restore(self, stored: dict[str, np.ndarray], state: dict[str, Any]) -> None:
         now = self._state
@@ -422,13 +371,15 @@ class Training:
     # ---- the update --------------------------------------------------------------------------------------------------
     def _one_update(self) -> None:
         now = self._state
-        kernels.arrange(now.parameters[0], *self._columns)
-        batch, (means_d, means_m), (rows_d, rows_m) = self._batch(now.update), self._means, self._rows
+        work = self._work
+        kernels.arrange(now.parameters[0], *work.columns)
+        batch = self._batch(now.update)
         v = self._run_phases(batch)
-        kernels.gradient(batch, means_d, rows_d, v, means_m, rows_m, *self._gradient, *self._ones)
-        error = float(np.sqrt(np.mean(self._gradient[1] ** 2)))
+        (means_d, means_m), (rows_d, rows_m) = work.means, work.rows
+        kernels.gradient(batch, means_d, rows_d, v, means_m, rows_m, *work.gradient, *work.ones)
+        error = float(np.sqrt(np.mean(work.gradient[1] ** 2)))
         if self.centred:
-            kernels.centre(*self._gradient, *self._offsets())
+            kernels.centre(*work.gradient, *self._offsets())
         moved = self._ascended()
         new = replace(moved, v=v, update=now.update + 1, step=now.step + self.steps, errors=[*now.errors, error])
         if new.update % self.updates_per_epoch == 0:
@@ -447,31 +398,33 @@ class Training:
 
     def _run_phases(self, batch: np.ndarray) -> np.ndarray:
         """K block Gibbs steps from where the method starts; hidden means of batch and chains; returns the chains."""
-        now, (N, M), (columns_h, columns_v) = self._state, self._shape, self._columns
+        now = self._state
+        N, M = self._shape
+        columns_h, columns_v = self._work.columns
         a, b = (kernels.padded(x) for x in now.parameters[1:])
-        v = batch.copy() if self.method == "CD" else now.v.copy()
-        h = np.empty((len(v), M), np.uint8)
+        start = STARTS[self.method](batch, now.v, M, seed=(self.seed, now.update, 1))
+        v, h = start.v, start.h
         layers = columns_h, b, columns_v, a, v, h
-        if self.method == "Rdm":
-            h = random_states(len(v), M, np.random.default_rng((self.seed, now.update, 1)))
+        if start.from_hidden:
             layers = columns_v, a, columns_h, b, h, v
         for first, part in pieces(self.steps, len(v), N, M):
             kernels.gibbs(*layers, part, np.float32(1), self.seed, now.step + first, chunk_size(len(v)))
-        for states, means in zip((batch, v), self._means, strict=True):
+        for states, means in zip((batch, v), self._work.means, strict=True):
             kernels.hidden_means(columns_h, b, states, means, chunk_size(len(states)))
         return v
 
     def _offsets(self) -> tuple[np.ndarray, np.ndarray]:
         """Averages of v and h over both phases, weighted equally."""
-        v = sum(ones / means.shape[1] for ones, means in zip(self._ones, self._means, strict=True)) / 2
-        h = sum(means.mean(axis=1).ravel()[: self._shape[1]] for means in self._means) / 2
+        work = self._work
+        v = sum(ones / x.shape[1] for ones, x in zip(work.ones, work.means, strict=True)) / 2
+        h = sum(x.mean(axis=1).ravel()[: self._shape[1]] for x in work.means) / 2
         return v.astype(np.float32), h.astype(np.float32)
 
     def _ascended(self) -> _State:
         """The state with parameters and memory moved up the gradient; they are in the arrays that were spare."""
         now, (memory, since) = self._state, self._memory()
-        rate, count = self._rate((now.update + 1) / self.updates_per_epoch), now.update + 1 - since
-        parts = zip(now.parameters, self._gradient, memory, (self.l2, 0, 0), *now.spare, strict=True)
+        rate, count = self._options.rate((now.update + 1) / self.updates_per_epoch), now.update + 1 - since
+        parts = zip(now.parameters, self._work.gradient, memory, (self.l2, 0, 0), *now.spare, strict=True)
         for old, gradient, kept, decay, new, new_memory in parts:
             flat = [x.reshape(-1) for x in (old, gradient, new)]
             self.optimiser.step(flat[0], flat[1], kept, rate, decay, count, flat[2], new_memory)
@@ -481,10 +434,6 @@ class Training:
             now, parameters=parameters, memory=new_memory, spare=spare, memory_of=self.optimiser, since=since
         )
 
-    def _rate(self, epoch: float) -> float:
-        epochs, factors = zip(*self.schedule, strict=True)
-        return self.optimiser.learning_rate * float(np.interp(epoch, epochs, factors))
-
     def _ended_epoch(self, state: _State) -> _State:
         if self.l2_modes:
             self._shrink_modes(state)
@@ -492,7 +441,7 @@ class Training:
         epoch = state.update // self.updates_per_epoch
         row = {
             "epoch": epoch,
-            "learning_rate": self._rate(epoch),
+            "learning_rate": self._options.rate(epoch),
             "moment_error": float(np.sqrt(np.mean(np.square(state.errors)))),
         }
         return replace(state, errors=[], rows=[*state.rows, row])
@@ -503,13 +452,13 @@ class Training:
         if self._called == len(rows):
             return
         for callback in callbacks:
-            rows[-1].update(_checked_row(callback(training=self, epoch=rows[-1]["epoch"])))
+            rows[-1].update(checked_row(callback(training=self, epoch=rows[-1]["epoch"])))
         self._called = len(rows)
 
     def _shrink_modes(self, state: _State) -> None:
         """d lambda_i / dt = -l2_i lambda_i over the time of the last epoch, the sum of its learning rates."""
         n = self.updates_per_epoch
-        time = sum(self._rate(state.update / n - k / n) for k in range(n))
+        time = sum(self._options.rate(state.update / n - k / n) for k in range(n))
         W = state.parameters[0]
         U, s, Vt = np.linalg.svd(W.astype(float), full_matrices=False)
         k = len(self.l2_modes)
@@ -526,7 +475,7 @@ class Training:
         elif now.update >= 100 and errors[-1] > max(np.hypot(_LARGEST_MISMATCH, np.sqrt(noise)), 0.9 * errors[0]):
             symptom = f"chains do not resemble the data, moment error {errors[-1]:.2g} (it should fall below 0.1)"
         if symptom:
-            rate = f"the learning rate ({self._rate(self.epoch):.3g}) may be too large"
+            rate = f"the learning rate ({self._options.rate(self.epoch):.3g}) may be too large"
             warnings.warn(f"after epoch {now.rows[-1]['epoch']}: {symptom}; {rate}", RuntimeWarning, stacklevel=3)
         return not symptom
 
@@ -534,86 +483,8 @@ class Training:
         if not all(np.isfinite(x).all() for x in state.parameters):
             raise FloatingPointError(
                 f"a parameter is NaN or infinite after update {state.update} (learning rate "
-                f"{self._rate(state.update / self.updates_per_epoch):.3g}); use a smaller learning rate"
+                f"{self._options.rate(state.update / self.updates_per_epoch):.3g}); use a smaller learning rate"
             )
-
-
-# ---- checks of what can be set ---------------------------------------------------------------------------------------
-def _checked_method(training: Training, method: str) -> str:
-    if method not in METHODS:
-        raise ValueError(f"unknown method {method!r}; choose one of {', '.join(METHODS)}")
-    if method == "CD" and training.chains != training.batch_size:
-        raise ValueError(f"CD starts one chain per example: leave chains out, or set it to {training.batch_size}")
-    return method
-
-
-def _checked_optimiser(training: Training, optimiser: SGD | Adam) -> SGD | Adam:
-    if type(optimiser) not in _OPTIMISERS.values():
-        raise TypeError(f"optimiser must be an SGD(...) or an Adam(...), got {optimiser!r}")
-    return optimiser
-
-
-def _checked_schedule(
-    training: Training, schedule: Sequence[tuple[float, float]] | None
-) -> tuple[tuple[float, float], ...]:
-    try:
-        points = ((0.0, 1.0),) if schedule is None else tuple((float(epoch), float(f)) for epoch, f in schedule)
-    except (TypeError, ValueError):
-        points = ()
-    epochs = [epoch for epoch, _ in points]
-    if not (points and np.isfinite(points).all() and sorted(set(epochs)) == epochs and min(f for _, f in points) >= 0):
-        raise ValueError(f"schedule must be (epoch, factor) pairs, epochs increasing, factors >= 0; got {schedule!r}")
-    return points
-
-
-def _checked_l2_modes(training: Training, l2_modes: Sequence[float] | None) -> tuple[float, ...]:
-    if l2_modes is not None and np.ndim(l2_modes) != 1:
-        raise TypeError(f"l2_modes must be a sequence of numbers, got {l2_modes!r}")
-    penalties = tuple(checks.nonnegative_float(x, "l2_modes") for x in (() if l2_modes is None else l2_modes))
-    if len(penalties) > min(training._shape):
-        raise ValueError(f"l2_modes has {len(penalties)} values, but W has only {min(training._shape)} modes")
-    return penalties
-
-
-def _checked_centred(training: Training, centred: bool) -> bool:
-    if not isinstance(centred, bool | np.bool_):
-        raise TypeError(f"centred must be True or False, got {centred!r}")
-    return bool(centred)
-
-
-_SETTINGS: dict[str, Callable[[Training, Any], Any]] = {
-    "method": _checked_method,
-    "steps": lambda training, steps: checks.positive_int(steps, "steps"),
-    "optimiser": _checked_optimiser,
-    "schedule": _checked_schedule,
-    "l2": lambda training, l2: checks.nonnegative_float(l2, "l2"),
-    "l2_modes": _checked_l2_modes,
-    "centred": _checked_centred,
-}
-
-
-def _checked_callbacks(callbacks: Sequence[Callable[..., dict | None]]) -> tuple[Callable[..., dict | None], ...]:
-    if callable(callbacks):
-        raise TypeError("callbacks must be a sequence of functions: for one function f, callbacks=[f]")
-    several = tuple(callbacks) if np.iterable(callbacks) else (callbacks,)
-    if not all(callable(f) for f in several):
-        raise TypeError(f"callbacks must be a sequence of functions, got {callbacks!r}")
-    return several
-
-
-def _checked_row(returned: dict[str, float] | None) -> dict[str, float]:
-    """What a callback returned, as numbers for the history."""
-    if returned is None:
-        return {}
-    if not isinstance(returned, dict):
-        raise TypeError(f"a callback must return a dict of numbers or None, not {type(returned).__name__}")
-    taken = {"epoch", "learning_rate", "moment_error"} & set(returned)
-    if taken:
-        raise ValueError(f"a callback returned {', '.join(sorted(taken))}: the history has that already, rename it")
-    try:
-        return {str(name): float(value) for name, value in returned.items()}
-    except (TypeError, ValueError) as error:
-        raise TypeError(f"a callback must return a dict of numbers: {error}") from error
 
 
 def exact_gradient(rbm: RBM, data: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

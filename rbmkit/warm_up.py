@@ -11,9 +11,10 @@ from collections.abc import Callable
 import numpy as np
 from tqdm import tqdm
 
-from rbmkit import bosons, denoising, likelihood, sampling, tempering
+from rbmkit import denoising, diffusion, likelihood, sampling, tempering
 from rbmkit.model import RBM
-from rbmkit.training import SGD, Adam, Training
+from rbmkit.optimisers import SGD, Adam
+from rbmkit.training import Training
 
 _DATA = np.eye(4, dtype=np.uint8)
 
@@ -43,7 +44,7 @@ def _enumerate() -> None:
 
 def _walk() -> None:
     grid = np.linspace(-1, 1, 5)
-    bosons.langevin(bosons.Potential(grid, grid**2), np.zeros(1), np.array([0.1]), dt=0.1, rng=0)
+    diffusion.langevin(diffusion.Potential(grid, grid**2), np.zeros(1), np.array([0.1]), dt=0.1, rng=0)
 
 
 def _temper() -> None:

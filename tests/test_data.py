@@ -1,4 +1,4 @@
-"""MNIST as shipped, the script that makes it, and the small exact sets."""
+"""MNIST as shipped, the script that makes it, trained models, and small patterns."""
 
 import gzip
 import hashlib
@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from rbmkit import checks, data
+from rbmkit import data, files
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -91,12 +91,12 @@ def test_damaged_files(tmp_path, monkeypatch):
     path.write_bytes(good.read_bytes()[:-1000])
     with pytest.raises(ValueError, match=r"mnist\.npz cannot be read"):
         data.mnist()
-    arrays = checks.read_npz(good, data.MNIST_KEYS, kind=data.MNIST_KIND)
-    checks.write_npz(path, kind=data.MNIST_KIND, **{key: arrays[key] for key in ("train", "test")})
+    arrays = files.read_npz(good, data.MNIST_KEYS, kind=data.MNIST_KIND)
+    files.write_npz(path, kind=data.MNIST_KIND, **{key: arrays[key] for key in ("train", "test")})
     with pytest.raises(ValueError, match="lacks train_labels, test_labels"):
         data.mnist()
     arrays["test"][0, 50] ^= 1  # one pixel
-    checks.write_npz(path, kind=data.MNIST_KIND, **arrays)
+    files.write_npz(path, kind=data.MNIST_KIND, **arrays)
     with pytest.raises(ValueError, match="damaged or altered"):
         data.mnist()
 
@@ -105,12 +105,12 @@ def test_damaged_files(tmp_path, monkeypatch):
 def test_another_model_in_the_place_of_a_trained_one(loader, tmp_path, monkeypatch):
     """A file that is whole, but not the one that ships."""
     monkeypatch.setenv("RBMKIT_DATA", str(tmp_path))
-    shutil.copy(ROOT / "data" / data.SUMS, tmp_path)
-    for name in data.read_sums(tmp_path):
+    shutil.copy(ROOT / "data" / files.SUMS, tmp_path)
+    for name in files.read_sums(tmp_path):
         data.RBM.random(784, 5, sigma=1.0, rng=0).save(tmp_path / name)
     with pytest.raises(ValueError, match="mnist_500.npz is truncated or altered"):
         loader()
-    data.write_sums(tmp_path, list(data.read_sums(tmp_path)))
+    files.write_sums(tmp_path, list(files.read_sums(tmp_path)))
     assert data.trained().M == 5
 
 
@@ -164,7 +164,7 @@ def test_script_binarises_packs_and_repeats_itself(make_mnist, small_files, tmp_
     make_mnist.main([str(small_files), "-o", str(tmp_path / "1.npz")])
     make_mnist.main([str(small_files), "-o", str(tmp_path / "2.npz")])
     assert (tmp_path / "1.npz").read_bytes() == (tmp_path / "2.npz").read_bytes()
-    arrays = checks.read_npz(tmp_path / "1.npz", data.MNIST_KEYS, kind=data.MNIST_KIND)
+    arrays = files.read_npz(tmp_path / "1.npz", data.MNIST_KEYS, kind=data.MNIST_KIND)
     raw = np.load(tmp_path / "train.npy")
     assert {127, 128} <= set(raw.ravel())
     np.testing.assert_array_equal(np.unpackbits(arrays["train"], axis=1), (raw >= 128).reshape(6, 784))
@@ -291,81 +291,3 @@ def test_bars_and_stripes_are_all_the_distinct_ones(side):
 def test_bad_side(side, error):
     with pytest.raises(error, match="side must be"):
         data.bars_and_stripes(side)
-
-
-# ---------------------------------------------------------------- models
-def log_z_by_enumeration(rbm, beta):
-    v = np.array(list(itertools.product((0, 1), repeat=rbm.N)), dtype=np.uint8)
-    return np.logaddexp.reduce(-rbm.free_energy(v, beta))
-
-
-@pytest.mark.parametrize("centred", [True, False])
-def test_planted_has_the_singular_values_asked_for(centred):
-    rbm = data.planted(12, 9, singular_values=[1.0, 5.0, 2.5], rng=2, centred=centred)
-    np.testing.assert_allclose(np.linalg.svd(rbm.W, compute_uv=False), [5.0, 2.5, 1.0] + 6 * [0.0], atol=1e-12)
-    assert bool(rbm.a.any()) is bool(rbm.b.any()) is centred
-    np.testing.assert_array_equal(data.planted(12, 9, singular_values=[1.0, 5.0, 2.5], rng=2, centred=centred).W, rbm.W)
-
-
-@pytest.mark.parametrize(
-    "rbm",
-    [data.planted(8, 5, singular_values=[4.0, 3.0], rng=0), data.curie_weiss(8, 5, singular_value=6.0)],
-    ids=["planted", "curie_weiss"],
-)
-def test_centred_models_are_symmetric_under_the_flip_of_all_units(rbm):
-    rng = np.random.default_rng(0)
-    v, h = rng.integers(0, 2, size=(50, rbm.N)), rng.integers(0, 2, size=(50, rbm.M))
-    np.testing.assert_allclose(rbm.energy(v, h), rbm.energy(1 - v, 1 - h), atol=1e-12)
-    half = np.full(rbm.M, 0.5)
-    np.testing.assert_allclose(rbm.a + rbm.W @ half, 0, atol=1e-12)  # so m = 1/2 solves mean field at every beta
-
-
-@pytest.mark.parametrize("beta", [0.0, 0.5, 1.0, 2.0])
-def test_curie_weiss_log_z_against_enumeration(beta):
-    rbm = data.curie_weiss(9, 6, singular_value=4.5)
-    assert data.curie_weiss_log_z(rbm, beta) == pytest.approx(log_z_by_enumeration(rbm, beta), rel=1e-13)
-    v = np.array(list(itertools.product((0, 1), repeat=9)), dtype=np.uint8)
-    by_count = [np.logaddexp.reduce(-rbm.free_energy(v[v.sum(axis=1) == k], beta)) for k in range(10)]
-    np.testing.assert_allclose(data.curie_weiss_log_weights(rbm, beta), by_count, rtol=1e-12, atol=1e-12)
-
-
-def test_curie_weiss_log_z_with_other_uniform_fields():
-    rbm = data.RBM(W=np.full((7, 3), -0.4), a=np.full(7, 0.3), b=np.full(3, -1.0))
-    assert data.curie_weiss_log_z(rbm, 1.3) == pytest.approx(log_z_by_enumeration(rbm, 1.3), rel=1e-13)
-
-
-def test_curie_weiss_limit_of_many_hidden_units():
-    """p(sum v) tends to that of N spins with exp(beta^2 lambda^2 s^2 / (8 N)); the error falls as 1/M."""
-    N, beta, value = 20, 1.2, 3.0
-    k = np.arange(N + 1)
-    free = data.curie_weiss_log_weights(data.curie_weiss(N, 1, singular_value=0.0), 0.0)  # ln binomials + ln 2
-    target = free + beta**2 * value**2 * (k - N / 2) ** 2 / (8 * N)
-    errors = []
-    for M in (10**3, 10**4, 10**5):
-        weights = data.curie_weiss_log_weights(data.curie_weiss(N, M, singular_value=value), beta)
-        errors.append(np.abs((weights - weights[N // 2]) - (target - target[N // 2])).max())
-    np.testing.assert_allclose(np.array(errors[:-1]) / errors[1:], 10, rtol=0.05)
-    assert errors[-1] < 1e-3
-
-
-def test_curie_weiss_splits_in_two_above_four():
-    """At beta = 1 the law of sum v has one peak for lambda = 3.5 and two for lambda = 4.5 (N = M = 2000)."""
-    peaks = []
-    for value in (3.5, 4.5):
-        w = data.curie_weiss_log_weights(data.curie_weiss(2000, 2000, singular_value=value))
-        peaks.append(int(((w[1:-1] > w[:-2]) & (w[1:-1] > w[2:])).sum()))
-    assert peaks == [1, 2]
-
-
-def test_bad_arguments_of_models():
-    for values in ([-1.0], [1.0, 1.0, 1.0], [], [np.nan], 3.0):
-        with pytest.raises(ValueError, match="singular_values"):
-            data.planted(5, 2, singular_values=values, rng=0)
-    with pytest.raises(TypeError, match="rng must be"):
-        data.planted(5, 2, singular_values=[1.0], rng=None)
-    with pytest.raises(ValueError, match="singular_value must be 0 or above"):
-        data.curie_weiss(5, 2, singular_value=-1)
-    with pytest.raises(ValueError, match="N must be"):
-        data.curie_weiss(0, 2, singular_value=1)
-    with pytest.raises(ValueError, match="rbm must be uniform"):
-        data.curie_weiss_log_z(data.planted(5, 2, singular_values=[1.0], rng=0))

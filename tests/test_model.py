@@ -4,13 +4,15 @@ import copy
 import doctest
 import itertools
 import pickle
+import re
 import zipfile
 from dataclasses import FrozenInstanceError
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from rbmkit import RBM, checks, model
+from rbmkit import RBM, checks, files, model, plain
 
 
 def states(n):
@@ -58,6 +60,20 @@ def test_conditional_means_are_those_of_the_joint_law(rbm, beta):
     visible = (p.T @ states(rbm.N)) / p.sum(axis=0)[:, None]
     np.testing.assert_allclose(rbm.hidden_mean(states(rbm.N), beta), hidden, atol=1e-13)
     np.testing.assert_allclose(rbm.visible_mean(states(rbm.M), beta), visible, atol=1e-13)
+
+
+def test_conditional_means_are_those_of_the_plain_reference(rbm):
+    rng = np.random.default_rng(0)
+    v = rng.integers(0, 2, (5, rbm.N))
+    h = rng.integers(0, 2, (5, rbm.M))
+    np.testing.assert_allclose(rbm.hidden_mean(v), plain.sigmoid(rbm.b + v @ rbm.W), rtol=1e-14)
+    np.testing.assert_allclose(rbm.visible_mean(h), plain.sigmoid(rbm.a + h @ rbm.W.T), rtol=1e-14)
+
+
+def test_the_plain_reference_needs_nothing_but_numpy():
+    text = Path(plain.__file__).read_text("utf-8")
+    assert re.findall(r"^(?:from|import) .*", text, re.MULTILINE) == ["import numpy as np"]
+    assert len(text.splitlines()) <= 90
 
 
 def test_extreme_couplings_stay_finite():
@@ -286,13 +302,13 @@ def write_foreign(path, what, rbm):
         case "unmarked":
             np.savez(path, W=rbm.W, a=rbm.a, b=rbm.b)
         case "other kind":
-            checks.write_npz(path, kind="rbmkit.other/1", W=rbm.W, a=rbm.a, b=rbm.b)
+            files.write_npz(path, kind="rbmkit.other/1", W=rbm.W, a=rbm.a, b=rbm.b)
         case "pickle":
             np.savez(path, format=np.array("rbmkit.RBM/1"), W=np.array([{}], dtype=object), a=rbm.a, b=rbm.b)
         case "incomplete":
-            checks.write_npz(path, kind="rbmkit.RBM/1", W=rbm.W, a=rbm.a)
+            files.write_npz(path, kind="rbmkit.RBM/1", W=rbm.W, a=rbm.a)
         case "bad shapes":
-            checks.write_npz(path, kind="rbmkit.RBM/1", W=rbm.W, a=rbm.b, b=rbm.a)
+            files.write_npz(path, kind="rbmkit.RBM/1", W=rbm.W, a=rbm.b, b=rbm.a)
 
 
 @pytest.mark.parametrize(

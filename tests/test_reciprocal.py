@@ -1,40 +1,20 @@
-"""Reciprocal space against enumeration, numerical integration and random matrices."""
+"""Reciprocal space against enumeration; its figures and explorers."""
 
 import itertools
 import sys
 
 import numpy as np
 import pytest
-from scipy.integrate import quad
-from scipy.optimize import brentq, minimize_scalar
-from scipy.special import logsumexp
 
 from rbmkit import RBM
 from rbmkit.explorers import reciprocal as explorers
 from rbmkit.figures import canvas
 from rbmkit.figures import reciprocal as figures
-from rbmkit.reciprocal import (
-    MarchenkoPastur,
-    bulk_distance,
-    fit_marchenko_pastur,
-    flow,
-    haar_kurtosis,
-    kurtosis,
-    log_density,
-    match,
-    modes,
-    spacings,
-    without,
-)
+from rbmkit.reciprocal import flow, match, modes, without
 
 
 def states(n):
     return np.array(list(itertools.product((0, 1), repeat=n)), dtype=np.uint8)
-
-
-def unit_vector(n, seed):
-    vector = np.random.default_rng(seed).normal(size=n)
-    return vector / np.linalg.norm(vector)
 
 
 def random_rbm(N, M, seed=0, scale=1.0):
@@ -210,129 +190,7 @@ def test_flow_rests_at_the_saddle():
     np.testing.assert_allclose(path[1], [m.x0[0], m.y0[0]], atol=1e-10)
 
 
-# ---------------------------------------------------------------- Marchenko-Pastur
-SIZES = [(784, 500, 0.01), (500, 784, 0.01), (60, 60, 1.0), (10, 1, 2.0)]
-
-
-@pytest.mark.parametrize(("N", "M", "sigma"), SIZES)
-def test_marchenko_pastur_density_and_cdf(N, M, sigma):
-    law = MarchenkoPastur(N, M, sigma)
-    total = quad(law.density, law.low, law.high, epsabs=1e-10)[0]
-    second = quad(lambda s: s**2 * law.density(s), law.low, law.high)[0]
-    assert total == pytest.approx(1, abs=1e-7)
-    assert second == pytest.approx(sigma**2 * max(N, M), rel=1e-6)  # E |W|^2 / min(N, M)
-    for s in np.linspace(law.low, law.high, 7):
-        assert law.cdf(s) == pytest.approx(quad(law.density, law.low, s)[0], abs=1e-7)
-    outside = np.array([-1.0, 0.0, law.low / 2, law.high * 1.1])
-    np.testing.assert_array_equal(law.density(outside), 0)
-    np.testing.assert_allclose(law.cdf(outside), [0, 0, 0, 1], atol=1e-7)
-
-
-@pytest.mark.parametrize(("N", "M", "sigma"), [size for size in SIZES if size[0] != size[1]])
-def test_marchenko_pastur_maximum(N, M, sigma):
-    law = MarchenkoPastur(N, M, sigma)
-    found = minimize_scalar(lambda s: -law.density(s), bounds=(law.low, law.high), options={"xatol": 1e-9})
-    assert law.mode == pytest.approx(found.x, rel=1e-5)
-    assert law.mode == pytest.approx(np.sqrt(law.low * law.high))
-    assert law.density(law.mode) == pytest.approx(2 / (np.pi * sigma * np.sqrt(min(N, M))))
-
-
-def test_marchenko_pastur_of_a_square_matrix_is_the_quarter_circle():
-    law, s = MarchenkoPastur(60, 60, 0.5), np.linspace(0.1, 7, 9)
-    radius = 2 * 0.5 * np.sqrt(60)
-    np.testing.assert_allclose(law.density(s), 4 * np.sqrt(radius**2 - s**2) / (np.pi * radius**2))
-    assert law.mode == 0
-
-
-@pytest.mark.parametrize(("N", "M"), [(300, 200), (200, 300), (200, 200)])
-def test_marchenko_pastur_fits_random_matrices(N, M):
-    s = np.linalg.svd(np.random.default_rng(0).normal(0, 0.01, (N, M)), compute_uv=False)
-    fit = fit_marchenko_pastur(s, N, M)
-    grid = (np.arange(len(s)) + 0.5) / len(s)
-    assert fit.sigma == pytest.approx(0.01, rel=0.01)  # the spread over matrices is 0.2 to 0.3 %
-    assert np.abs(MarchenkoPastur(N, M, 0.01).cdf(s[::-1]) - grid).max() < 0.015  # rigidity: far below 1 / sqrt(200)
-
-
-def test_fit_ignores_outliers_and_outlier_marks_them():
-    rng = np.random.default_rng(1)
-    spikes = np.outer(unit_vector(300, 1), unit_vector(200, 2)) * 2 + np.outer(unit_vector(300, 3), unit_vector(200, 4))
-    s = np.linalg.svd(rng.normal(0, 0.01, (300, 200)) + spikes, compute_uv=False)
-    fit = fit_marchenko_pastur(s, 300, 200)
-    assert fit.sigma == pytest.approx(0.01, rel=0.015)
-    assert (s > fit.outlier).sum() == 2
-
-
-@pytest.mark.parametrize("n", [0, 40, 90])
-@pytest.mark.parametrize(("N", "M"), [(300, 200), (200, 320)])
-def test_a_bulk_stays_a_bulk_however_many_spikes_are_planted(N, M, n):
-    """The law of the (N - n, M - n) matrix that is left; that of all values is off by n / min(N, M)."""
-    rng = np.random.default_rng((N, n))
-    U, V = (np.linalg.qr(rng.normal(size=(size, n)))[0] for size in (N, M))
-    s = np.linalg.svd(rng.normal(0, 0.01, (N, M)) + (U * np.linspace(2, 10, n)) @ V.T, compute_uv=False)
-    fit = fit_marchenko_pastur(s, N, M)
-    assert (s > fit.outlier).sum() == n
-    assert (fit.N, fit.M) == (N - n, M - n)
-    assert fit.sigma == pytest.approx(0.01, rel=0.015)
-    assert bulk_distance(s, fit) < 0.02
-    if n:
-        whole = np.abs(MarchenkoPastur(N, M, 0.01).cdf(s[::-1]) - (np.arange(len(s)) + 0.5) / len(s)).max()
-        assert whole > 0.5 * n / min(N, M)
-        assert bulk_distance(s, MarchenkoPastur(N, M, 0.01)) > 2 * bulk_distance(s, fit)
-
-
-def test_a_bulk_of_another_shape_is_seen():
-    rng = np.random.default_rng(3)
-    s = np.linalg.svd(rng.normal(size=(300, 200)) * np.geomspace(0.2, 1, 200), compute_uv=False)
-    assert bulk_distance(s, fit_marchenko_pastur(s, 300, 200)) > 0.05
-
-
-def test_outlier_threshold_has_one_false_alarm_in_1000():
-    """2000 matrices: 2 expected, 10 or more has probability 5e-5; half the distance to the edge gives far more."""
-    rng, law = np.random.default_rng(2), MarchenkoPastur(60, 40, 1.0)
-    top = np.linalg.svd(rng.normal(size=(2000, 60, 40)), compute_uv=False)[:, 0]
-    assert (top > law.outlier).sum() < 10
-    assert (top > (law.high + law.outlier) / 2).sum() > 20
-
-
-def test_marchenko_pastur_refuses_nonsense():
-    with pytest.raises(ValueError, match="sigma"):
-        MarchenkoPastur(3, 4, 0.0)
-    with pytest.raises(ValueError, match="s must have shape"):
-        fit_marchenko_pastur(np.ones(5), 3, 4)
-
-
 # ---------------------------------------------------------------- gaps, and the mean
-def smooth_spectrum(rng, kind, n=60):
-    steps = rng.exponential(size=n)
-    t = np.cumsum(steps if kind == "independent" else np.sqrt(4 / np.pi * steps))
-    return np.sort(40 - 8 * np.log(t) - 0.3 * np.log(t) ** 2)[::-1]
-
-
-@pytest.mark.parametrize("kind", ["independent", "repelling"])
-def test_spectra_without_a_gap_have_uniform_probabilities(kind):
-    """200 spectra; the distance of 200 uniform numbers from uniform exceeds 0.115 once in 100 times."""
-    rng = np.random.default_rng(0)
-    p = [getattr(spacings(smooth_spectrum(rng, kind), draws=200, rng=rng), f"p_{kind}") for _ in range(200)]
-    assert np.abs(np.sort(p) - (np.arange(200) + 0.5) / 200).max() < 0.115
-
-
-def test_a_planted_gap_is_found():
-    rng = np.random.default_rng(1)
-    s = smooth_spectrum(rng, "repelling")
-    s[:9] += 12.0
-    found = spacings(s, rng=rng)
-    assert np.argmax(found.gaps) == np.argmax(found.relative) == 8  # counted from 0
-    assert found.p_repelling < 0.002
-    assert found.p_independent < 0.05
-    assert np.allclose(found.gaps, s[:39] - s[1:40])
-
-
-def test_wrong_spectra_are_refused():
-    for wrong in (np.arange(50.0), np.ones(39)):
-        with pytest.raises(ValueError, match="at least 40 values in descending order"):
-            spacings(wrong, rng=0)
-
-
 def test_without_removes_one_picture_and_one_pattern_and_nothing_else():
     rng = np.random.default_rng(2)
     p, q, W = rng.normal(size=30), np.ones(20), rng.normal(size=(30, 20))
@@ -348,119 +206,6 @@ def test_without_removes_one_picture_and_one_pattern_and_nothing_else():
     assert (left <= s + 1e-12).all()
     with pytest.raises(ValueError, match="picture must have shape"):
         without(W, q, q)
-
-
-# ---------------------------------------------------------------- random states
-def test_mean_and_covariance_of_random_states():
-    """Eqs. (47), (52): exactly 1/4 identity for x and y, hence for u and w; by enumeration."""
-    m = modes(random_rbm(6, 4))
-    pairs = [np.array(x) for x in zip(*itertools.product(states(6), states(4)), strict=True)]
-    x, y = m.x(pairs[0]), m.y(pairs[1])
-    np.testing.assert_allclose(x.mean(axis=0), m.mu_x, atol=1e-13)
-    np.testing.assert_allclose(y.mean(axis=0), m.mu_y, atol=1e-13)
-    for z in (np.hstack([x, y]), np.hstack(m.to_uw(x, y))):
-        np.testing.assert_allclose(np.cov(z.T, bias=True), np.eye(8) / 4, atol=1e-12)
-
-
-def test_kurtosis_by_enumeration():
-    vectors = np.column_stack([unit_vector(10, seed) for seed in range(3)]) * [1, 2, 0.1]
-    z = states(10) @ vectors
-    z -= z.mean(axis=0)
-    np.testing.assert_allclose(kurtosis(vectors), (z**4).mean(axis=0) / (z**2).mean(axis=0) ** 2, rtol=1e-12)
-
-
-def test_kurtosis_of_one_unit_is_one():
-    assert kurtosis([[1.0], [0.0]]) == pytest.approx(1)  # two equal atoms
-    assert haar_kurtosis(1).mean == pytest.approx(1)
-    assert haar_kurtosis(1).std == 0
-
-
-@pytest.mark.parametrize("M", [2, 5, 40])
-def test_haar_average_of_the_kurtosis(M):
-    directions = np.random.default_rng(5).normal(size=(M, 40_000))
-    sample, law = kurtosis(directions), haar_kurtosis(M)
-    assert sample.mean() == pytest.approx(law.mean, abs=4 * law.std / np.sqrt(40_000))
-    assert sample.std() == pytest.approx(law.std, rel=0.05)
-
-
-def enumerated_log_density(vector, x, width):
-    atoms = states(len(vector)) @ vector
-    normal = -(((x[:, None] - atoms) / width) ** 2) / 2 - np.log(width * np.sqrt(2 * np.pi))
-    return logsumexp(normal, axis=1) - len(vector) * np.log(2)
-
-
-@pytest.mark.parametrize("seed", [0, 1])
-def test_log_density_by_enumeration(seed):
-    vector, width = unit_vector(12, seed), 0.3
-    x = vector.sum() / 2 + np.linspace(-4, 4, 41)
-    expected = enumerated_log_density(vector, x, width)
-    found = log_density(vector, x, width=width)
-    centre = expected > expected.max() + np.log(2e-6)
-    assert centre.sum() > 15
-    np.testing.assert_allclose(found[centre], expected[centre], atol=1e-8)
-    np.testing.assert_allclose(found, expected, atol=0.02)  # the tails, where only a few of 12 units can still move
-
-
-def log_density_by_contour(vector, x):
-    """Fourier inversion along the line through the saddle point: a full integral, accurate in the tails too."""
-    c, z = np.abs(vector) / 2, abs(x - vector.sum() / 2)
-    t0 = brentq(lambda t: c @ np.tanh(t * c) - z, 0, 1e5)
-    t = np.linspace(-1, 1, 801) * 12 / np.sqrt(c**2 @ np.cosh(t0 * c) ** -2)
-    log_phi = np.log(np.cosh(np.outer(t0 + 1j * t, c))).sum(axis=1)
-    peak = np.log(np.cosh(t0 * c)).sum()
-    return peak - t0 * z + np.log(np.trapezoid(np.exp(log_phi - peak - 1j * t * z).real, t) / (2 * np.pi))
-
-
-def test_log_density_from_the_centre_to_far_tails():
-    vector = unit_vector(784, 3)
-    x = vector.sum() / 2 + np.array([0, 0.5, -1, 1.5, 2, -2.5, 2.7, 3, -4, 6, 8])
-    expected = [log_density_by_contour(vector, value) for value in x]
-    assert expected[-1] < -150
-    np.testing.assert_allclose(log_density(vector, x), expected, atol=3e-6)
-    np.testing.assert_allclose(log_density(vector, x[:5]), expected[:5], atol=1e-11)
-
-
-def test_log_density_is_normalised_symmetric_and_compact():
-    vector = unit_vector(200, 4)
-    mu, edge = vector.sum() / 2, np.abs(vector).sum() / 2
-    z = np.linspace(-edge, edge, 2001)
-    density = np.exp(log_density(vector, mu + z))
-    assert density.sum() * (z[1] - z[0]) == pytest.approx(1, abs=1e-6)
-    assert (density * z**2).sum() * (z[1] - z[0]) == pytest.approx(1 / 4, abs=1e-6)
-    np.testing.assert_allclose(log_density(vector, mu + z[5:900]), log_density(vector, mu - z[5:900]), atol=1e-8)
-    near = mu + edge * np.array([0.9, 0.99, 0.9999, 1 - 1e-8])
-    assert np.all(np.diff(log_density(vector, near)) < 0)
-    np.testing.assert_array_equal(log_density(vector, mu + edge * np.array([1.0, -1.0, 1.5])), -np.inf)
-
-
-def test_log_density_of_u_and_w():
-    """u = (x + y) / sqrt 2 up to a shift: the marginal of the joined vector; its excess kurtosis is (g_x + g_y) / 4."""
-    x_mode, y_mode = unit_vector(50, 1), unit_vector(30, 2)
-    joined = np.concatenate([x_mode, y_mode]) / np.sqrt(2)
-    excess = [kurtosis(vector[:, None])[0] - 3 for vector in (x_mode, y_mode, joined)]
-    assert excess[2] == pytest.approx((excess[0] + excess[1]) / 4)
-    assert np.isfinite(log_density(joined, joined.sum() / 2))
-
-
-def test_quartic_form_of_the_marginal_near_its_centre():
-    """-ln density = t^2 (1 + g/2) / 2 - g t^4 / 24 + const, t = 2 (x - mu), with corrections of order g^2."""
-    vector = unit_vector(784, 5)
-    g, t = kurtosis(vector[:, None])[0] - 3, np.linspace(-1.5, 1.5, 7)
-    potential = -log_density(vector, vector.sum() / 2 + t / 2)
-    quartic = t**2 / 2 * (1 + g / 2) - g * t**4 / 24
-    gauss_error = np.abs(potential - potential[3] - t**2 / 2).max()
-    assert gauss_error > 1e-3
-    assert np.abs(potential - potential[3] - quartic).max() < 0.02 * gauss_error
-
-
-def test_log_density_with_visible_spikes_is_refused():
-    with pytest.raises(ValueError, match="visible spikes"):
-        log_density(unit_vector(4, 0), [0.0])
-    with pytest.raises(ValueError, match="visible spikes"):
-        log_density(np.full(100, 0.1), [5.0])  # a lattice of spacing 0.1
-    assert np.exp(log_density(np.full(100, 0.1), [5.0], width=0.15)) == pytest.approx(
-        1 / np.sqrt(2 * np.pi * (0.25 + 0.15**2)), rel=0.01
-    )
 
 
 # ---------------------------------------------------------------- figures and explorers

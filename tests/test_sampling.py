@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from scipy.stats import chi2, norm
 
-from rbmkit import RBM, gibbs, kernels, sampling
+from rbmkit import RBM, gibbs, kernels, plain, sampling
 
 P_VALUE = 1e-6
 POWERS = 2 ** np.arange(16)
@@ -92,6 +92,19 @@ def test_random_hidden_starts_reach_the_boltzmann_law():
     rbm = small_rbm(scale=0.8)
     counts = joint_counts(gibbs(rbm, 200_000, steps=60, rng=6), rbm)
     assert p_value(counts, joint_law(rbm, 1.0)) > P_VALUE
+
+
+def test_chains_have_the_law_of_the_plain_reference():
+    """All means and correlations <v_i v_k> of 40,000 chains after three steps from one state."""
+    rng = np.random.default_rng(8)
+    rbm = RBM(W=rng.normal(0, 1.5, (7, 5)), a=rng.normal(size=7), b=rng.normal(size=5))
+    start = np.tile(rng.integers(0, 2, 7, dtype=np.uint8), (40_000, 1))
+    ours = gibbs(rbm, start, steps=3, rng=9).v.astype(float)
+    theirs = plain.gibbs(rbm.W, rbm.a, rbm.b, start, 3, rng)
+    difference = (ours.T @ ours - theirs.T @ theirs) / len(start)
+    assert np.abs(difference).max() < 5 * np.sqrt(2 * 0.25 / len(start))
+    other = plain.gibbs(rbm.W, rbm.a, -rbm.b, start, 3, rng)
+    assert np.abs(ours.T @ ours - other.T @ other).max() / len(start) > 20 * np.sqrt(0.5 / len(start))
 
 
 def test_infinite_temperature_is_coin_tossing():

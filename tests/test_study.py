@@ -14,11 +14,16 @@ import numpy as np
 import pytest
 
 import rbmkit
-from rbmkit import Training, exact_log_z, replicas
+from rbmkit import Training, exact_log_z
 from rbmkit.__main__ import main
-from rbmkit.data import SUMS, data_folder, read_sums
+from rbmkit.data import data_folder
 from rbmkit.figures.training import brackets_open, likelihoods
-from rbmkit.replicas import CHECKPOINTS, Member, PaperProtocol, Protocol, members
+from rbmkit.files import SUMS, read_sums
+from rbmkit.study import folder as working_folder
+from rbmkit.study import running
+from rbmkit.study.members import Member, members
+from rbmkit.study.progress import status
+from rbmkit.study.protocols import CHECKPOINTS, PaperProtocol, Protocol, load_data, settings
 
 PROTOCOL = Protocol(data="bars", epochs=4.0)
 FIRST, SECOND = Member("PCD", 24, 0), Member("PCD", 24, 1)
@@ -32,13 +37,13 @@ def done(tmp_path_factory):
     """A finished study of small models on bars and stripes, never interrupted."""
     folder = tmp_path_factory.mktemp("study")
     wanted = [FIRST, SECOND, Member("CD", 24, 0), Member("Rdm", 24, 0), Member("PCD", 12, 0)]
-    replicas.run(folder, wanted, PROTOCOL)
+    running.run(folder, wanted, PROTOCOL)
     return folder
 
 
 @pytest.fixture
 def collected(done, tmp_path):
-    replicas.collect(done, tmp_path / "results")
+    running.collect(done, tmp_path / "results")
     return tmp_path / "results"
 
 
@@ -108,7 +113,7 @@ def test_a_small_layer_is_enumerated(collected):
 
 def test_statistics_are_those_of_the_saved_states(done, collected):
     found = rbmkit.study(collected).statistics(FIRST.name)
-    examples, test = replicas.load_data(PROTOCOL)
+    examples, test = load_data(PROTOCOL)
     for k, epoch in enumerate(found.epochs):
         rbm = Training.resume(done / FIRST.name / f"epoch_{epoch:g}.npz", examples).rbm
         U, s, Vt = np.linalg.svd(rbm.W)
@@ -146,7 +151,7 @@ def test_modes_are_followed_to_the_final_ones(collected):
 
 # ---------------------------------------------------------------- the same numbers, whoever computes them
 def test_two_processes_give_the_same_bytes(done, tmp_path):
-    replicas.run(tmp_path, [FIRST, SECOND], PROTOCOL, jobs=2)
+    running.run(tmp_path, [FIRST, SECOND], PROTOCOL, jobs=2)
     assert same(done, tmp_path, FIRST, SECOND)
 
 
@@ -176,7 +181,7 @@ def test_dask_workers_give_the_same_bytes_though_one_is_killed(done, tmp_path):
         killer.start()
         engine = {"backend": "dask", "scheduler": cluster.scheduler_address}
         work = threading.Thread(
-            target=replicas.run, args=(tmp_path, [FIRST, SECOND], PROTOCOL), kwargs=engine, daemon=True
+            target=running.run, args=(tmp_path, [FIRST, SECOND], PROTOCOL), kwargs=engine, daemon=True
         )
         work.start()
         work.join(timeout=120)
@@ -199,18 +204,18 @@ def test_a_member_that_dask_gives_up_is_an_error(tmp_path):
         killer = threading.Thread(target=kill)
         killer.start()
         with pytest.raises(RuntimeError, match=f"1 of 1 members failed:\n{FIRST.name}: Attempted to run task"):
-            replicas.run(tmp_path, [FIRST], PROTOCOL, backend="dask", scheduler=cluster.scheduler_address)
+            running.run(tmp_path, [FIRST], PROTOCOL, backend="dask", scheduler=cluster.scheduler_address)
         killer.join()
 
 
 def test_dask_needs_an_address_and_its_package(tmp_path, monkeypatch):
     with pytest.raises(ValueError, match="address of a scheduler"):
-        replicas.run(tmp_path, [FIRST], PROTOCOL, backend="dask")
+        running.run(tmp_path, [FIRST], PROTOCOL, backend="dask")
     with pytest.raises(ValueError, match="loky takes none"):
-        replicas.run(tmp_path, [FIRST], PROTOCOL, scheduler="tcp://127.0.0.1:1")
+        running.run(tmp_path, [FIRST], PROTOCOL, scheduler="tcp://127.0.0.1:1")
     monkeypatch.setitem(sys.modules, "distributed", None)
     with pytest.raises(ImportError, match=r"rbmkit\[cluster\]"):
-        replicas.run(tmp_path, [FIRST], PROTOCOL, backend="dask", scheduler="tcp://127.0.0.1:1")
+        running.run(tmp_path, [FIRST], PROTOCOL, backend="dask", scheduler="tcp://127.0.0.1:1")
 
 
 # ---------------------------------------------------------------- the paper's protocol
@@ -222,14 +227,14 @@ STRONG = [Member("PCD", 24, 0), Member("PCD", 24, 3), Member("CD", 24, 0), Membe
 def strong(tmp_path_factory):
     """Small models on bars and stripes, trained after the paper."""
     folder = tmp_path_factory.mktemp("strong")
-    replicas.run(folder, STRONG, SHORT)
-    replicas.collect(folder, folder / "results")
+    running.run(folder, STRONG, SHORT)
+    running.collect(folder, folder / "results")
     return folder
 
 
 def test_the_two_protocols_train_as_they_say():
     mild, paper = Protocol(data="bars"), PaperProtocol(data="bars")
-    examples, _ = replicas.load_data(mild)
+    examples, _ = load_data(mild)
     logit = np.log(examples.mean(axis=0) / (1 - examples.mean(axis=0)))
     for member, protocol, rate, centred, fields in (
         (Member("PCD", 24, 0), mild, ("SGD", 0.1), True, True),
@@ -270,19 +275,19 @@ def test_a_strong_training_that_was_copied_is_not_trained_again(strong, tmp_path
     shutil.copytree(strong / member.name, tmp_path / member.name, ignore=shutil.ignore_patterns("check*"))
     before = {path.name: path.stat().st_mtime_ns for path in (tmp_path / member.name).iterdir()}
     last = sorted(before, key=lambda name: float(name[6:-4]))[-1]
-    replicas.run(tmp_path, [member], SHORT)
+    running.run(tmp_path, [member], SHORT)
     states = {path.name: path.stat().st_mtime_ns for path in (tmp_path / member.name).glob("epoch*")}
     assert states == before
     assert same(strong, tmp_path, member)
     home, result = tmp_path / member.name, tmp_path / f"{member.name}.npz"
     for path in (*home.glob("check*"), home / last, result):
         path.unlink()
-    replicas.run(tmp_path, [member], SHORT)  # goes on to the same end
+    running.run(tmp_path, [member], SHORT)  # goes on to the same end
     assert same(strong, tmp_path, member)
 
 
 def test_strong_models_are_found_along_their_training(strong):
-    examples, test = replicas.load_data(SHORT)
+    examples, test = load_data(SHORT)
     study = rbmkit.study(strong / "results")
     first = study.statistics("pcd-24-0")
     crossed = [first.epochs[np.argmax(first.singular_values[:, 0] >= mark)] for mark in (10, 20)
@@ -312,7 +317,7 @@ def test_space_goes_to_the_first_replicas():
 
 
 def test_strong_members_keep_what_the_mean_does_not_explain(strong):
-    examples, test = replicas.load_data(SHORT)
+    examples, test = load_data(SHORT)
     found = rbmkit.study(strong / "results").statistics("cd-24-0")
     contrast = examples.mean(axis=0) - 0.5
     for k, epoch in enumerate(found.epochs):
@@ -330,31 +335,31 @@ def test_strong_members_keep_what_the_mean_does_not_explain(strong):
 
 def test_the_two_protocols_do_not_mix(strong, done, tmp_path, monkeypatch):
     with pytest.raises(ValueError, match="other settings"):
-        replicas.run(strong, STRONG[:1], PROTOCOL)
+        running.run(strong, STRONG[:1], PROTOCOL)
     monkeypatch.setenv("RBMKIT_DATA", str(tmp_path))
-    assert {path.parent.name for path in replicas.collect(strong)} == {"strong"}
-    assert {path.parent.name for path in replicas.collect(done)} == {"study"}
+    assert {path.parent.name for path in running.collect(strong)} == {"strong"}
+    assert {path.parent.name for path in running.collect(done)} == {"study"}
     assert rbmkit.study("paper").names == sorted(member.name for member in STRONG)
     assert rbmkit.study("mild").names == rbmkit.study().names
     (tmp_path / "pcd-24-0.npz").write_bytes((done / "pcd-24-0.npz").read_bytes())
     with pytest.raises(ValueError, match="which protocol"):
-        replicas.collect(tmp_path)
+        running.collect(tmp_path)
 
 
 # ---------------------------------------------------------------- what can go wrong
 def test_two_runs_do_not_share_a_folder(tmp_path):
-    with replicas.locked(tmp_path):
+    with working_folder.locked(tmp_path):
         answer = subprocess.run([*COMMAND, tmp_path, *OPTIONS, "0"], capture_output=True, text=True, check=False)
     assert answer.returncode == 1
     assert f"in use by process {os.getpid()} on" in answer.stderr
     assert not (tmp_path / "study.json").exists()
-    with replicas.locked(tmp_path):  # free again
+    with working_folder.locked(tmp_path):  # free again
         pass
 
 
 def test_a_folder_has_one_protocol(done):
     with pytest.raises(ValueError, match="other settings"):
-        replicas.run(done, [FIRST], Protocol(data="bars", epochs=5.0))
+        running.run(done, [FIRST], Protocol(data="bars", epochs=5.0))
 
 
 @posix
@@ -386,12 +391,12 @@ def test_a_damaged_state_is_named_and_kept_and_the_other_members_go_on(done, tmp
         shutil.copy(tmp_path / SECOND.name / path.name, path)
     content = path.read_bytes()
     with pytest.raises(RuntimeError, match="1 of 2 members failed") as caught:
-        replicas.run(tmp_path, [FIRST, SECOND], PROTOCOL)
+        running.run(tmp_path, [FIRST, SECOND], PROTOCOL)
     assert str(path) in str(caught.value)
     assert path.read_bytes() == content
     assert same(done, tmp_path, SECOND)
     path.unlink()
-    replicas.run(tmp_path, [FIRST], PROTOCOL)
+    running.run(tmp_path, [FIRST], PROTOCOL)
     assert same(done, tmp_path, FIRST)
 
 
@@ -401,16 +406,16 @@ def test_measurements_of_another_model_are_refused(done, tmp_path):
     for other in (done / FIRST.name / "check_2.npz", done / "cd-24-0" / "check_1.npz"):
         shutil.copy(other, path)
         with pytest.raises(RuntimeError, match=r"check_1\.npz was measured on another model"):
-            replicas.run(tmp_path, [FIRST], PROTOCOL)
+            running.run(tmp_path, [FIRST], PROTOCOL)
     path.unlink()
-    replicas.run(tmp_path, [FIRST], PROTOCOL)
+    running.run(tmp_path, [FIRST], PROTOCOL)
     assert same(done, tmp_path, FIRST)
 
 
 def test_a_damaged_result_is_an_error_of_the_run(done, tmp_path):
     (tmp_path / f"{FIRST.name}.npz").write_bytes(b"")
     with pytest.raises(RuntimeError, match=rf"{FIRST.name}\.npz"):
-        replicas.run(tmp_path, [FIRST], PROTOCOL)
+        running.run(tmp_path, [FIRST], PROTOCOL)
 
 
 @posix
@@ -429,7 +434,7 @@ def test_leftovers_and_workers_of_a_killed_run_go(tmp_path):
     assert not any(Path(f"/proc/{pid}").exists() for pid in workers)
     leftover = tmp_path / FIRST.name / ".epoch_1.npz.0.part"
     leftover.write_bytes(b"half a file")
-    replicas.run(tmp_path, [FIRST], PROTOCOL)
+    running.run(tmp_path, [FIRST], PROTOCOL)
     assert not leftover.exists()
 
 
@@ -438,7 +443,7 @@ def test_a_lock_that_is_no_lock_is_named(tmp_path, kind):
     path = tmp_path / "lock"
     path.mkdir() if kind == "folder" else path.write_text("no database " * 100)
     with pytest.raises(OSError, match=f"cannot lock {path}"):
-        replicas.run(tmp_path, [FIRST], PROTOCOL)
+        running.run(tmp_path, [FIRST], PROTOCOL)
 
 
 # ---------------------------------------------------------------- results and their loader
@@ -453,7 +458,7 @@ def test_results_are_found_by_name_method_and_size(collected):
 
 
 def test_rounding_is_as_stated(done, collected):
-    examples, test = replicas.load_data(PROTOCOL)
+    examples, test = load_data(PROTOCOL)
     final = Training.resume(done / FIRST.name / "epoch_4.npz", examples).rbm
     study = rbmkit.study(collected)
     change = study.rbm(FIRST.name).free_energy(test) - final.free_energy(test)
@@ -464,17 +469,17 @@ def test_rounding_is_as_stated(done, collected):
 def test_collecting_again_keeps_the_others(done, collected, tmp_path):
     shutil.copytree(done, tmp_path / "part", ignore=shutil.ignore_patterns("pcd-24-1*", "rdm*", "cd*"))
     digests = read_sums(collected)
-    replicas.collect(tmp_path / "part", collected)
+    running.collect(tmp_path / "part", collected)
     assert read_sums(collected) == digests
     with pytest.raises(FileNotFoundError, match="no member is finished"):
-        replicas.collect(collected.parent, collected)
+        running.collect(collected.parent, collected)
 
 
 def test_a_damaged_result_is_not_collected(collected, tmp_path):
     path = collected / "cd-24-0.npz"
     path.write_bytes(path.read_bytes()[:-1])
     with pytest.raises(ValueError, match=r"cd-24-0\.npz"):
-        replicas.collect(collected, tmp_path / "elsewhere")
+        running.collect(collected, tmp_path / "elsewhere")
     assert not (tmp_path / "elsewhere").exists()
 
 
@@ -522,15 +527,15 @@ def test_progress_follows_the_files(done, tmp_path):
     folder = tmp_path / FIRST.name
     folder.mkdir()
     with pytest.raises(FileNotFoundError, match="holds no study"):
-        replicas.status(tmp_path, [FIRST], PROTOCOL)
+        status(tmp_path, [FIRST], PROTOCOL)
     shutil.copy(done / "study.json", tmp_path)
     with pytest.raises(ValueError, match="other settings"):
-        replicas.status(tmp_path, [FIRST], Protocol())
-    total = replicas.status(tmp_path, [FIRST], PROTOCOL)[FIRST.name]
+        status(tmp_path, [FIRST], Protocol())
+    total = status(tmp_path, [FIRST], PROTOCOL)[FIRST.name]
     assert total == (0, (4 + 12) * 24 / 500)
     shutil.copy(done / FIRST.name / "epoch_3.npz", folder)
     shutil.copy(done / FIRST.name / "check_4.npz", folder)
-    assert replicas.status(tmp_path, [FIRST], PROTOCOL)[FIRST.name][0] == (3 + 1) * 24 / 500
+    assert status(tmp_path, [FIRST], PROTOCOL)[FIRST.name][0] == (3 + 1) * 24 / 500
 
 
 # ---------------------------------------------------------------- figures
@@ -572,7 +577,7 @@ def test_the_shipped_results_are_complete_and_small():
     assert set(study.names) == {member.name for member in members()}
     for name in study.names:
         found = study.statistics(name)
-        assert {key: found.text[key] for key in replicas.settings(Protocol())} == replicas.settings(Protocol())
+        assert {key: found.text[key] for key in settings(Protocol())} == settings(Protocol())
         assert found.epochs.tolist() == Protocol().checkpoints()
         assert found.rounding[1] < 0.05
     assert {path.name for path in (folder / "study").iterdir()} == {SUMS, *(f"{name}.npz" for name in study.names)}
@@ -585,7 +590,7 @@ def test_the_shipped_strong_models_are_strong():
     assert set(study.names) <= {member.name for member in members()}
     for name in study.names:
         found = study.statistics(name)
-        assert {key: found.text[key] for key in replicas.settings(protocol)} == replicas.settings(protocol)
+        assert {key: found.text[key] for key in settings(protocol)} == settings(protocol)
         assert found.singular_values[-1, 0] > 35
         assert found.epochs[-1] == 100 or not name.startswith("pcd")
         assert len(found.rounding) == 0 or found.rounding[1] < 0.05

@@ -18,12 +18,13 @@ from rbmkit import (
     Adam,
     Training,
     bars_and_stripes,
-    checks,
     exact_gradient,
     exact_log_z,
+    files,
     gibbs,
     kernels,
     log_likelihood,
+    plain,
     training,
 )
 from rbmkit.sampling import arranged
@@ -52,17 +53,12 @@ def assert_identical(one, other):
 
 
 # ---------------------------------------------------------------- one update, written again
-def sigmoid(x):
-    return 1 / (1 + np.exp(-x))
-
-
 def twin_gradient(W, b, batch, chains, centred):
     """Eq. (6) for data and chains, in the coordinates v - mu, h - lam if centred."""
-    h_data, h_chains = sigmoid(b + batch @ W), sigmoid(b + chains @ W)
-    dW = batch.T @ h_data / len(batch) - chains.T @ h_chains / len(chains)
-    da, db = batch.mean(axis=0) - chains.mean(axis=0), h_data.mean(axis=0) - h_chains.mean(axis=0)
+    dW, da, db = plain.gradient(W, b, batch, chains)
     if centred:
-        mu, lam = (batch.mean(axis=0) + chains.mean(axis=0)) / 2, (h_data.mean(axis=0) + h_chains.mean(axis=0)) / 2
+        mu = (batch.mean(axis=0) + chains.mean(axis=0)) / 2
+        lam = (plain.sigmoid(b + batch @ W).mean(axis=0) + plain.sigmoid(b + chains @ W).mean(axis=0)) / 2
         dW = dW - np.outer(mu, db) - np.outer(da, lam)
         da, db = da - dW @ lam, db - mu @ dW
     return [dW, da, db]
@@ -134,6 +130,41 @@ def test_one_step_of_exact_sampling_follows_the_exact_gradient():
     quiet(run, 1)
     for x, y, g in zip(parameters(run), (rbm.W, rbm.a, rbm.b), exact_gradient(rbm, data), strict=True):
         assert np.abs(x - y - g).max() < 5 * 0.5 / np.sqrt(n) + 1e-6
+
+
+# ---------------------------------------------------------------- the plain reference
+def trained_by_both(method, seed):
+    """W, a and b after eight updates with many chains, by the kernels and by the reference; one start for all."""
+    rng = np.random.default_rng(3)
+    rbm = RBM(W=rng.normal(0, 1.0, (6, 4)), a=rng.normal(size=6), b=rng.normal(size=4))
+    data = (rng.random((100_000, 6)) < np.linspace(0.2, 0.8, 6)).astype(np.uint8)
+    size = 50_000
+    options = {"method": method, "steps": 1, "batch_size": size}
+    run = quiet(Training(rbm, data, optimiser=SGD(1.0), rng=seed, **options), 4)
+    rng = np.random.default_rng(seed)
+    reference = plain.train(rbm.W, rbm.a, rbm.b, data, rate=1.0, epochs=4, rng=rng, **options)
+    return parameters(run), reference
+
+
+def test_all_methods_learn_what_the_plain_reference_learns():
+    """Within two bounds on the noise of eight updates; other methods learn something else from this start."""
+    found = {method: trained_by_both(method, seed=k) for k, method in enumerate(training.STARTS)}
+    noise = 0.5 * np.sqrt(2 * 2 * 8 / 50_000)  # two phases, two runs, eight updates
+
+    def apart(method, other):
+        pairs = zip(found[method][0], found[other][1], strict=True)
+        return max(np.abs(x - y).max() for x, y in pairs) / noise
+
+    for method in found:
+        assert apart(method, method) < 2
+        assert all(apart(method, other) > 4 for other in found if other != method)
+
+
+def test_an_unknown_method_is_refused_by_the_plain_reference():
+    W, a, b = parameters(Training(START, DATA, rng=0))
+    options = {"steps": 1, "batch_size": 10, "rate": 0.1, "epochs": 1, "rng": np.random.default_rng(0)}
+    with pytest.raises(ValueError, match="unknown method 'cd'"):
+        plain.train(W, a, b, DATA, method="cd", **options)
 
 
 # ---------------------------------------------------------------- learning
@@ -435,14 +466,14 @@ def damaged_text(text):
 def test_files_with_wrong_content_are_refused(tmp_path):
     path = tmp_path / "run.npz"
     Training(START, DATA, rng=34).save(path)
-    arrays = checks.read_npz(path, [], kind=training._KIND)
+    arrays = files.read_npz(path, [], kind=training._KIND)
     text = json.loads(str(arrays["text"]))
     for wrong in damaged_text(text):
-        checks.write_npz(path, kind=training._KIND, **arrays | {"text": np.array(wrong)})
+        files.write_npz(path, kind=training._KIND, **arrays | {"text": np.array(wrong)})
         with pytest.raises(ValueError, match="run.npz"):
             Training.resume(path, DATA)
     for change in ({"v": arrays["v"][:3]}, {"memory_0_0": arrays["memory_0_0"][:3]}, {"W": arrays["W"] * np.nan}):
-        checks.write_npz(path, kind=training._KIND, **arrays | change)
+        files.write_npz(path, kind=training._KIND, **arrays | change)
         with pytest.raises(ValueError, match="run.npz"):
             Training.resume(path, DATA)
 
@@ -608,10 +639,10 @@ def test_files_without_the_update_at_which_the_memory_began_are_read(tmp_path):
     path = tmp_path / "run.npz"
     whole = quiet(Training(START, DATA, batch_size=13, optimiser=Adam(0.01), rng=8), 1.3)
     whole.save(path)
-    arrays = checks.read_npz(path, [], kind=training._KIND)
+    arrays = files.read_npz(path, [], kind=training._KIND)
     text = json.loads(str(arrays["text"]))
     del text["state"]["memory_since"]
-    checks.write_npz(path, kind=training._KIND, **arrays | {"text": np.array(json.dumps(text))})
+    files.write_npz(path, kind=training._KIND, **arrays | {"text": np.array(json.dumps(text))})
     assert_identical(quiet(Training.resume(path, DATA), 1), quiet(whole, 1))
 
 

@@ -326,8 +326,9 @@ def api() -> str:
     for path in sorted((series.ROOT / "rbmkit").rglob("*.py")):
         parts = path.relative_to(series.ROOT).with_suffix("").parts
         module = ".".join(part for part in parts if part != "__init__")
+        members = "" if path.name == "__init__.py" else "   :members:\n"  # of a package, each module has its own
         if parts[-1] != "__main__" and module != "rbmkit":
-            lines.append(f"## {module}\n\n```{{eval-rst}}\n.. automodule:: {module}\n   :members:\n```\n")
+            lines.append(f"## {module}\n\n```{{eval-rst}}\n.. automodule:: {module}\n{members}```\n")
     return "\n".join(lines)
 
 

@@ -6,12 +6,13 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from rbmkit.bosons import Potential, Spectrum, langevin, spectrum
-from rbmkit.data import planted
+from rbmkit.diffusion import Potential, Spectrum, langevin, spectrum
 from rbmkit.explorers.widgets import explorer, ipywidgets
 from rbmkit.figures import bosons as figures
 from rbmkit.figures.style import COLOURS, canvas
-from rbmkit.reciprocal import log_density, modes
+from rbmkit.projections import log_density
+from rbmkit.reciprocal import modes
+from rbmkit.solvable import planted
 
 _TIMES = np.array([0.0, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0])
 _WALKERS = 500

@@ -10,8 +10,9 @@ from matplotlib.figure import Figure
 from rbmkit.explorers.widgets import explorer, ipywidgets
 from rbmkit.figures import partition as figures
 from rbmkit.likelihood import all_states, exact_log_z
+from rbmkit.mean_field import mean_field
 from rbmkit.model import RBM
-from rbmkit.partition import gaussian_log_z, mean_field, mode_potential
+from rbmkit.partition import gaussian_log_z, mode_potential
 from rbmkit.reciprocal import modes
 
 _STARTS = 30

@@ -12,7 +12,8 @@ from rbmkit.explorers.widgets import explorer, ipywidgets
 from rbmkit.figures import reciprocal as figures
 from rbmkit.figures.style import canvas
 from rbmkit.model import RBM
-from rbmkit.reciprocal import MarchenkoPastur, Modes, modes
+from rbmkit.reciprocal import Modes, modes
+from rbmkit.spectra import MarchenkoPastur
 
 _POINTS = 1000  # at most so many data points are drawn
 

@@ -17,8 +17,10 @@ from rbmkit.figures.style import COLOURS, canvas
 from rbmkit.figures.training import completions
 from rbmkit.likelihood import exact_log_z, log_likelihood
 from rbmkit.model import RBM
+from rbmkit.optimisers import SGD
 from rbmkit.sampling import gibbs
-from rbmkit.training import METHODS, SGD, Training
+from rbmkit.starts import METHODS
+from rbmkit.training import Training
 
 _SIDE, _HIDDEN, _UPDATES = 4, 12, 50
 _KEPT = 300  # trainings of a Replay

@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from rbmkit.bosons import Potential, Spectrum
+from rbmkit.diffusion import Potential, Spectrum
 from rbmkit.figures.style import COLOURS, MARKERS, canvas
 
 _DASHES = ("-", "--", "-.", ":")

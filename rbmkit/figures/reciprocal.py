@@ -10,7 +10,8 @@ from matplotlib.figure import Figure
 
 from rbmkit import checks
 from rbmkit.figures.style import COLOURS, MARKERS, canvas
-from rbmkit.reciprocal import MarchenkoPastur, Modes
+from rbmkit.reciprocal import Modes
+from rbmkit.spectra import MarchenkoPastur
 
 DIGIT_COLOURS = (
     *("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00"),
