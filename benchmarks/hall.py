@@ -26,7 +26,8 @@ from playwright.sync_api import sync_playwright
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from tools import explore, series
+from rbmkit.explorers import EXPLORERS, NOTEBOOKS
+from tools import series
 
 SECONDS = 20  # that all readers move their sliders
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
@@ -92,7 +93,7 @@ def start_server(log):
     port, start = free_port(), time.perf_counter()
     command = [sys.executable, "-m", "tools.explore", "--no-browser", f"--port={port}", "--readers=1000"]
     process = subprocess.Popen(command, cwd=series.ROOT, stdout=subprocess.PIPE, stderr=log, text=True)
-    wanted = len(explore.with_explorers())
+    wanted = len(NOTEBOOKS)
     for line in process.stdout:
         wanted -= "loaded:" in line
         if not wanted:
@@ -102,7 +103,7 @@ def start_server(log):
 
 def measure(browser, address, readers, pid):
     """Seconds to the first page, to all pages, of all answers (a list per reader), and of processors per answer."""
-    addresses = [f"{address}/{n}/{k}" for n in explore.with_explorers() for k in range(len(explore.headings(n)))]
+    addresses = [f"{address}/{name}" for name in EXPLORERS]
     alone = browser.new_context().new_page()
     start = time.perf_counter()
     alone.goto(addresses[0])

@@ -16,7 +16,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import numpy as np
 
-from tools import frames, series
+from rbmkit.explorers import EXPLORERS
+from tools import frames
 
 GOAL = 0.2
 
@@ -27,16 +28,15 @@ def seconds(action, *arguments):
     return time.perf_counter() - start
 
 
-def answers(box):
-    """Seconds per change of a control of one explorer."""
-    times = []
-    for widget in walk(box):
-        if hasattr(widget, "click"):
-            widget.click()
-            times += [seconds(widget.click) for _ in range(3)]
-        elif hasattr(widget, "observe") and any(widget is control for control in box.controls.values()):
-            values = frames.choices(widget, 6)
-            times += [seconds(setattr, widget, "value", value) for value in values + values[:1]][1:]
+def answers(explorer):
+    """Seconds per change of a control, or per press of a button."""
+    box, times = explorer.box(), []
+    for button in (widget for widget in walk(box) if hasattr(widget, "click")):
+        button.click()
+        times += [seconds(button.click) for _ in range(3)]
+    for control, widget in zip(explorer.controls.values(), box.children) if not explorer.buttons else ():
+        values = frames.choices(control, 6)
+        times += [seconds(setattr, widget, "value", value) for value in values + values[:1]][1:]
     return times
 
 
@@ -49,14 +49,14 @@ def walk(widget):
 
 def main():
     slow = []
-    print("| notebook, explorer | controls | changes | median, s | 90 %, s | longest, s |\n|---|---|---|---|---|---|")
-    for name in series.names():
-        for k, box in enumerate(series.explorers(name), start=1):
-            times = np.array(answers(box))
-            median, most, longest = np.median(times), np.quantile(times, 0.9), times.max()
-            controls = ", ".join(box.controls)
-            print(f"| {name} {k} | {controls} | {len(times)} | {median:.3f} | {most:.3f} | {longest:.3f} |", flush=True)
-            slow += [f"{name} {k}"] if most > GOAL else []
+    print("| explorer | controls | changes | median, s | 90 %, s | longest, s |\n|---|---|---|---|---|---|")
+    for name, make in EXPLORERS.items():
+        explorer = make()
+        times = np.array(answers(explorer))
+        median, most, longest = np.median(times), np.quantile(times, 0.9), times.max()
+        controls = ", ".join(explorer.controls)
+        print(f"| {name} | {controls} | {len(times)} | {median:.3f} | {most:.3f} | {longest:.3f} |", flush=True)
+        slow += [name] if most > GOAL else []
     print(f"\ngoal, 90 % of the answers within {GOAL} s: {'FAIL, ' + ', '.join(slow) if slow else 'pass'}")
 
 

@@ -2,7 +2,6 @@
 
 import ast
 import base64
-import itertools
 import json
 import math
 import re
@@ -16,10 +15,10 @@ from nbformat.v4 import new_markdown_cell
 
 pytest.importorskip("myst_nb", reason="the book and the slides need pip install '.[book]'")
 
+from rbmkit.explorers import EXPLORERS, NOTEBOOKS
 from tools import book, series, slides, student
 
 NAMES = series.names()
-WITH_EXPLORERS = [name for name in NAMES if any(s.shows for s in series.explorer_code(series.read(name)))]
 LOADS = {"script": "src", "img": "src", "iframe": "src", "source": "src", "link": "href", "video": "src"}
 
 
@@ -120,30 +119,30 @@ def test_notebooks_are_whole(pages):
         assert sum("_images" in url for url in page.loads) >= drawn
 
 
-@pytest.mark.parametrize("name", WITH_EXPLORERS)
-def test_explorers_have_frames(pages, name):
-    page = pages[book.HTML / "notebooks" / f"{name}.html"]
-    text = page.path.read_text("utf-8")
-    folders = sorted(path for path in (book.HTML / "_static" / "frames" / name).iterdir())
-    assert len(folders) == sum(s.shows for s in series.explorer_code(series.read(name))) == text.count('class="frames"')
-    grids = book.GRID.get(name, [])
-    assert len(grids) <= len(folders)
-    for folder, grid in itertools.zip_longest(folders, grids):
-        axes = json.loads((book.FRAMES / name / folder.name / "axes.json").read_text())
-        files = list(folder.glob("*.png"))
-        most = grid.values() if grid else book.USUAL
+@pytest.mark.parametrize("notebook", NOTEBOOKS)
+def test_explorers_have_frames(pages, notebook):
+    text = pages[book.HTML / "notebooks" / f"{notebook}.html"].path.read_text("utf-8")
+    assert text.count('class="frames"') == len(NOTEBOOKS[notebook])
+    for name in (make.__name__ for make in NOTEBOOKS[notebook]):
+        assert f"_static/frames/{name}/" in text
+        axes = json.loads((book.FRAMES / name / "axes.json").read_text())
+        files = list((book.HTML / "_static" / "frames" / name).glob("*.png"))
+        most = book.GRID[name].values()
         assert all(1 < len(axis["texts"]) <= count for axis, count in zip(axes, most, strict=True))
         assert len(files) == math.prod(len(axis["texts"]) for axis in axes)
         assert len(axes) > 1
         assert len({path.read_bytes() for path in files}) > len(files) / 2
 
 
+def test_every_explorer_has_a_grid():
+    assert list(book.GRID) == list(EXPLORERS)
+
+
 def test_frames_are_many_and_small(pages):
     """Enough places to be worth moving (of the training, three methods at nine times), within 25 MB for all."""
-    folders = [path for path in (book.HTML / "_static" / "frames").glob("*/*") if path.is_dir()]
-    counts = {f"{path.parent.name} {path.name}": len(list(path.glob("*.png"))) for path in folders}
-    few = {name for name, count in counts.items() if count < 100 and name.split()[0] in book.GRID}
-    assert few == {"01_training 0"}
+    folders = list((book.HTML / "_static" / "frames").iterdir())
+    counts = {path.name: len(list(path.glob("*.png"))) for path in folders}
+    assert {name for name, count in counts.items() if count < 100} == {"steering"}
     sizes = [path.stat().st_size for folder in folders for path in folder.glob("*.png")]
     assert sum(sizes) < 25_000_000
     assert max(sizes) < 60_000
@@ -151,9 +150,9 @@ def test_frames_are_many_and_small(pages):
 
 def test_only_the_picture_in_sight_is_loaded(pages):
     """A page names one frame of each explorer; the others are asked for by its script."""
-    for name in WITH_EXPLORERS:
+    for name, makers in NOTEBOOKS.items():
         loads = [url for url in pages[book.HTML / "notebooks" / f"{name}.html"].loads if "/frames/" in url]
-        assert len(loads) == len(list((book.HTML / "_static" / "frames" / name).iterdir()))
+        assert len(loads) == len(makers)
 
 
 def test_every_module_is_in_the_api(pages):
@@ -182,16 +181,15 @@ def test_every_equation_with_a_number_of_the_paper_is_in_the_gallery(pages):
 
 
 def test_frames_are_drawn_again_after_a_change(tmp_path, monkeypatch):
-    """Of the code of the notebook, of the package, or of the data."""
+    """Of the data, as of the package."""
     (tmp_path / "study").mkdir()
     data = tmp_path / "study" / "a.npz"
     data.write_bytes(b"1")
     monkeypatch.setattr(book, "DATA", tmp_path)
-    first = book.digest_of_sources("02_reciprocal_space")
-    assert book.digest_of_sources("02_reciprocal_space") == first
-    assert book.digest_of_sources("03_partition_function") != first
+    first = book.digest_of_sources()
+    assert book.digest_of_sources() == first
     data.write_bytes(b"2")
-    assert book.digest_of_sources("02_reciprocal_space") != first
+    assert book.digest_of_sources() != first
 
 
 def test_missing_data_are_a_sentence(monkeypatch, capfd):

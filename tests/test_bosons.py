@@ -92,7 +92,7 @@ def test_figures_draw_what_they_are_given():
 def test_explorer_at_the_ends_of_its_sliders(s, beta, mu):
     mode = explorers.RelaxingMode()
     for time in (0.0, 5.0):
-        fig = mode(s, beta, mu, time)
+        fig = mode.figure(s, beta, mu, time)
         for line in fig.axes[2].lines:
             assert np.isfinite(np.asarray(line.get_ydata(), float)).all()
     levels = diffusion.spectrum(mode.potential(s, beta, mu), 30)
@@ -102,24 +102,24 @@ def test_explorer_at_the_ends_of_its_sliders(s, beta, mu):
 
 def test_explorer_draws_on_one_figure_and_does_not_show_rounding_as_a_gap():
     mode = explorers.RelaxingMode()
-    first = mode(3.0, 1.0, 0.0, 1.0)
+    first = mode.figure(3.0, 1.0, 0.0, 1.0)
     count, gap = [len(ax.lines) for ax in first.axes], first.axes[1].get_title()
-    assert mode(6.0, 1.5, 0.0, 1.0) is first
+    assert mode.figure(6.0, 1.5, 0.0, 1.0) is first
     assert first.axes[1].get_title() == "gap Γ₁ < 1e-12"
-    mode(3.0, 1.0, 0.0, 1.0)
+    mode.figure(3.0, 1.0, 0.0, 1.0)
     assert [len(ax.lines) for ax in first.axes] == count
     assert first.axes[1].get_title() == gap
     assert len(first.axes[2].containers) == 1
 
 
 def test_explorer_redraws_and_says_so_without_ipywidgets(monkeypatch, capsys):
-    box = explorers.relaxing_mode()
+    box = explorers.relaxing_mode().box()
     picture = box.children[-1]
     before = bytes(picture.value)
     box.children[0].value = 5.0
     assert bytes(picture.value) != before
     monkeypatch.setitem(sys.modules, "ipywidgets", None)
-    assert explorers.relaxing_mode() is None
+    assert explorers.relaxing_mode().box() is None
     assert "needs ipywidgets" in capsys.readouterr().out
 
 

@@ -10,25 +10,31 @@ import numpy as np
 import pytest
 
 from rbmkit import RBM
-from rbmkit.explorers.training import Session, completed, steer
-from rbmkit.explorers.widgets import explorer
+from rbmkit.explorers import EXPLORERS, NOTEBOOKS, widgets
+from rbmkit.explorers.controls import Slider
+from rbmkit.explorers.explorer import Explorer, png
+from rbmkit.explorers.training import Completion, Session, steering
 from rbmkit.figures.style import COLOURS, MARKERS, canvas
 from tools import series
 
-WITH_EXPLORERS = [name for name in series.names() if any(s.shows for s in series.explorer_code(series.read(name)))]
+
+def steer():
+    return steering().box()
 
 
 def test_a_session_improves_and_draws():
     session = Session(seed=1)
-    before = session.picture()
-    after = session.advance("PCD", 5, 0.3, bursts=20)
+    before = png(session.figure())
+    for _ in range(4):
+        session.advance("PCD", 5, 0.3)
+    after = png(session.figure())
     assert before.startswith(b"\x89PNG")
     assert after.startswith(b"\x89PNG")
     assert after != before
     assert len(session.likelihood) == 21
     assert session.training.update == 1000
     assert session.likelihood[-1] > session.likelihood[0] + 3  # nats; the exact likelihood of bars and stripes
-    session.advance("CD", 1, 0.1, bursts=1)
+    session.advance("CD", 1, 0.1)
     assert session.training.method == "CD"
     assert session.training.steps == 1
 
@@ -72,11 +78,12 @@ def test_a_training_beyond_repair_says_so_and_starts_again():
 
 def test_held_rows_of_a_completed_digit_are_given():
     rbm, digit = RBM.random(784, 5, sigma=0.1, rng=0), np.random.default_rng(1).integers(0, 2, 784)
-    mosaic = completed(rbm, digit, rows=28, steps=3).axes[0].images[0].get_array()
+    explorer = Completion(rbm, digit[None])
+    mosaic = explorer.figure(0, rows=28, steps=3).axes[0].images[0].get_array()
     tiles = [mosaic[1:29, 29 * k + 1 : 29 * k + 29] for k in range(10)]
     for tile in tiles:  # all rows are given: the question, eight answers and the truth are the same
         np.testing.assert_array_equal(tile, digit.reshape(28, 28))
-    mosaic = completed(rbm, digit, rows=10, steps=3).axes[0].images[0].get_array()
+    mosaic = explorer.figure(0, rows=10, steps=3).axes[0].images[0].get_array()
     assert (mosaic[11:29, 1:29] == 0.5).all()
     np.testing.assert_array_equal(mosaic[1:11, 30:58], digit.reshape(28, 28)[:10])
     assert 0 < mosaic[11:29, 30:58].std() < 0.5
@@ -84,17 +91,17 @@ def test_held_rows_of_a_completed_digit_are_given():
 
 def test_without_ipywidgets_a_line_says_so(monkeypatch, capsys):
     monkeypatch.setitem(sys.modules, "ipywidgets", None)
-    assert steer() is None
+    assert steering().show() is None
     assert "needs ipywidgets" in capsys.readouterr().out
 
 
-# three cells: the set-up, two explorers and that of notebook 1, one explorer; the second is executed again and again
+# cells: the set-up, two explorers and that of notebook 1, one explorer; the second is executed again and again
 MEMORY = '''
 import gc
 from IPython.core.interactiveshell import InteractiveShell
 shell = InteractiveShell.instance()
 seen = []
-for cell in [SETTING, "new(); new(); steer()", "new()", *["new(); new(); steer()"] * 4]:
+for cell in [SETTING, "new(); new(); steering().show()", "new()", *["new(); new(); steering().show()"] * 4]:
     shell.run_cell(cell, store_history=True).raise_error()
     gc.collect()
     seen.append((len(shell.user_ns["Source"].alive), len(shell.user_ns["_instances"])))
@@ -102,21 +109,22 @@ print(*seen[2:], sep="|")
 '''
 SETTING = '''
 import weakref
-import ipywidgets
 from ipywidgets.widgets.widget import _instances
-from rbmkit.explorers.training import steer
-from rbmkit.explorers.widgets import explorer
+from rbmkit.explorers import steering
+from rbmkit.explorers.controls import Slider
+from rbmkit.explorers.explorer import Explorer
 from rbmkit.figures.style import canvas
 
-class Source:
+class Source(Explorer):
     alive = weakref.WeakSet()
+    controls = {"x": Slider("x", 0, 0, 9)}
     def __init__(self):
         self.alive.add(self)
-    def __call__(self, x):
+    def figure(self, x):
         return canvas()[0]
 
 def new():
-    return explorer({"x": ipywidgets.IntSlider()}, Source())
+    Source().show()
 '''
 
 
@@ -134,14 +142,8 @@ def test_memory_returns_when_a_cell_is_executed_again():
 
 
 def ends(control):
-    """The extreme values of a control, or all its options if they are few."""
-    if hasattr(control, "options"):
-        values = control._options_values
-        return [values[0], values[-1]]
-    if isinstance(control.value, bool):
-        return [False, True]
-    base = getattr(control, "base", None)
-    return [base**control.min, base**control.max] if base else [control.min, control.max]
+    """The extreme values of a control."""
+    return [control.values[0], control.values[-1]]
 
 
 def check_answer(box):
@@ -157,44 +159,61 @@ def check_answer(box):
 
 
 @pytest.mark.filterwarnings("error::RuntimeWarning")
-@pytest.mark.parametrize("name", WITH_EXPLORERS)
+@pytest.mark.parametrize("name", [name for name in EXPLORERS if name != "steering"])  # whose tests are above
 def test_every_explorer_at_its_ends(name, one_thread):
     """All corners of the box of controls, up to 64."""
-    for box in series.explorers(name):
-        if box.children[0] not in box.controls.values():
-            continue  # notebook 1 has its own layout, and tests below
-        for corner in itertools.islice(itertools.product(*map(ends, box.controls.values())), 64):
-            for control, value in zip(box.controls.values(), corner):
-                control.value = value
-            check_answer(box)
+    explorer = EXPLORERS[name]()
+    box = explorer.box()
+    for corner in itertools.islice(itertools.product(*map(ends, explorer.controls.values())), 64):
+        for control, value in zip(box.children, corner):
+            control.value = value
+        check_answer(box)
 
 
-@pytest.mark.parametrize("name", WITH_EXPLORERS)
-def test_notebook_runs_without_ipywidgets(name, tmp_path):
-    """In a Python that cannot import ipywidgets, the cells of the explorers print a line and go on."""
+@pytest.mark.parametrize("name", EXPLORERS)
+def test_widgets_are_the_controls(name):
+    """Each stands where the control does and moves through its values: also the books and pages have these."""
+    for control in EXPLORERS[name]().controls.values():
+        widget = widgets.control(control)
+        assert widget.description == control.name
+        assert widget.value == control.start
+        for value in control.values[:: max(1, len(control.values) // 50)]:
+            widget.value = value
+            assert widget.value == value
+
+
+def test_explorers_go_on_without_ipywidgets(tmp_path):
+    """In a Python that cannot import ipywidgets, each prints a line and has pictures as before."""
     (tmp_path / "ipywidgets.py").write_text("raise ImportError('blocked for this test')")
-    code = f"from tools import series; print(series.explorers({name!r}))"
+    code = "from rbmkit.explorers import relaxing_mode as r, steering as s; r().show(); s().show()"
+    code += "; print(r().figure(3.0, 1.0, 0.0).axes[0].get_title())"
     environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(tmp_path), str(series.ROOT)])}
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment, cwd=tmp_path)
-    count = sum(s.shows for s in series.explorer_code(series.read(name)))
-    assert done.stdout.strip() == str([None] * count), done.stderr
+    lines = done.stdout.splitlines()
+    assert [line[:29] for line in lines[:2]] == ["The explorer needs ipywidgets"] * 2, done.stderr
+    assert lines[2].startswith("βU")
 
 
-def test_every_notebook_but_the_index_has_an_explorer():
-    assert WITH_EXPLORERS == [name for name in series.names() if name != "00_index"]
+def test_notebooks_show_the_explorers_of_the_table():
+    """In its order, and every notebook but the index has one."""
+    assert list(NOTEBOOKS) == [name for name in series.names() if name != "00_index"]
+    for notebook, makers in NOTEBOOKS.items():
+        assert list(series.explorers(series.read(notebook))) == [make.__name__ for make in makers]
 
 
-def test_bad_input_is_a_message():
-    import ipywidgets
+class Fussy(Explorer):
+    controls = {"x": Slider("x", 0, 0, 4)}
 
-    def draw(x):
+    def figure(self, x):
         if x > 2:
             raise ValueError("x must be\n at most 2")
         if x == 2:
             raise FileNotFoundError("no such file: a.npz")
         return canvas()[0]
 
-    box = explorer({"x": ipywidgets.IntSlider(0, 0, 4)}, draw)
+
+def test_bad_input_is_a_message():
+    box = Fussy().box()
     slider, told, message, image = box.children
     check_answer(box)
     picture = image.value
@@ -228,10 +247,12 @@ def test_a_bad_data_file_is_a_sentence_in_jupyter(loader, damage, tmp_path, monk
 
 
 def test_a_defect_of_the_program_is_not_hidden():
-    import ipywidgets
+    class Defect(Fussy):
+        def figure(self, x):
+            return {}["no such key"]
 
     with pytest.raises(KeyError):
-        explorer({"x": ipywidgets.IntSlider()}, lambda x: {}["no such key"])
+        Defect().box()
 
 
 # ------------------------------------------------------------------------------------------------------- colours

@@ -7,7 +7,7 @@ import pytest
 
 from rbmkit import RBM, curie_weiss, curie_weiss_log_z, exact_log_z, planted
 from rbmkit.explorers import partition as explorers
-from rbmkit.explorers.widgets import png
+from rbmkit.explorers.explorer import png
 from rbmkit.mean_field import mean_field, one_loop_log_z, saddle_log_z, stability, tap_log_z
 from rbmkit.partition import (
     action,
@@ -303,15 +303,15 @@ def source():
 @pytest.mark.parametrize("model", ["planted", "fields"])
 @pytest.mark.parametrize(("scale", "beta"), [(0.0, 1.0), (3.0, 0.0), (4.0, 1.0), (8.0, 1.0)])
 def test_explorer_draws_at_the_ends_of_its_sliders(source, model, scale, beta):
-    assert png(source(model, scale, beta)).startswith(b"\x89PNG")
+    assert png(source.figure(model, scale, beta)).startswith(b"\x89PNG")
 
 
 def test_explorer_shows_the_estimates_of_the_package(source):
     rbm = planted(9, 7, singular_values=[1.0], rng=1)
-    texts = [text.get_text() for text in source("planted", 3.0, 1.0).axes[0].texts]
+    texts = [text.get_text() for text in source.figure("planted", 3.0, 1.0).axes[0].texts]
     hot = RBM(3 * rbm.W, 3 * rbm.a, 3 * rbm.b)
     assert texts[1] == f"{one_loop_log_z(hot) - exact_log_z(hot):+.3f}"
-    assert [text.get_text() for text in source("planted", 5.0, 1.0).axes[0].texts][-1] == "diverges"
+    assert [text.get_text() for text in source.figure("planted", 5.0, 1.0).axes[0].texts][-1] == "diverges"
 
 
 def test_exact_potential_is_the_enumerated_density(source):
@@ -336,11 +336,10 @@ def test_few_values_have_a_bin_each():
 
 
 def test_explorer_redraws_and_says_so_without_ipywidgets(source, monkeypatch, capsys):
-    box = explorers.saddles(source)
-    image = box.children[-1]
+    _, scale, *_, image = source.box().children
     before = bytes(image.value)
-    box.controls["scale"].value = 6.0
+    scale.value = 6.0
     assert bytes(image.value) != before
     monkeypatch.setitem(sys.modules, "ipywidgets", None)
-    assert explorers.saddles(source) is None
+    assert source.box() is None
     assert "needs ipywidgets" in capsys.readouterr().out

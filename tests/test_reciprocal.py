@@ -227,7 +227,7 @@ def test_saddle_is_drawn_if_it_is_in_view_and_named_if_not():
 
 
 def test_landscape_explorer_draws_the_chosen_points(landscapes):
-    ax = landscapes("1", 3, digit=4, show="data").axes[0]
+    ax = landscapes.figure("1", 3, digit="4", show="data").axes[0]
     assert ax.get_title().startswith("mode 3")
     dots = ax.collections[-2].get_offsets()  # before the discs behind the numerals
     m, (x, y) = landscapes.modes["1"], landscapes.points["1", "data"]
@@ -250,8 +250,8 @@ def test_random_spectrum_has_the_law_of_a_gaussian_matrix(N, M):
 
 
 def test_explorers_redraw_when_a_control_changes(landscapes):
-    for explorer in (explorers.landscapes(landscapes), explorers.marchenko_pastur_explorer()):
-        *controls, picture = explorer.children
+    for explorer in (landscapes, explorers.random_couplings()):
+        *controls, picture = explorer.box().children
         before = bytes(picture.value)
         assert before.startswith(b"\x89PNG")
         controls[1].value += 1
@@ -260,7 +260,7 @@ def test_explorers_redraw_when_a_control_changes(landscapes):
 
 def test_explorers_without_ipywidgets_say_so(monkeypatch, landscapes, capsys):
     monkeypatch.setitem(sys.modules, "ipywidgets", None)
-    assert explorers.landscapes(landscapes) is None
+    assert landscapes.box() is None
     assert "needs ipywidgets" in capsys.readouterr().out
 
 

@@ -40,14 +40,14 @@ def test_rotation_explorer_draws_the_rotated_model(small_rotations):
         expected = source.noise < 1 / (1 + np.exp(-(source.field + (R.apply(source.coefficients.T).T
                                                                    - source.coefficients) @ source.U.T)))  # fmt: skip
         changed = (expected != source.before).sum(axis=1).mean()
-        assert f"{changed:.1f} pixels" in source(1, 4, angle).axes[0].get_title()
-    assert "choose two" in source(2, 2, 90).axes[0].get_title()
-    np.testing.assert_array_equal(shades(source(1, 2, 0)), shades(source(1, 2, 360)))
-    assert (shades(source(1, 2, 0)) != shades(source(1, 2, 180))).any()
+        assert f"{changed:.1f} pixels" in source.figure(1, 4, angle).axes[0].get_title()
+    assert "choose two" in source.figure(2, 2, 90).axes[0].get_title()
+    np.testing.assert_array_equal(shades(source.figure(1, 2, 0)), shades(source.figure(1, 2, 360)))
+    assert (shades(source.figure(1, 2, 0)) != shades(source.figure(1, 2, 180))).any()
 
 
 def test_wells_show_the_curves_of_the_module(small_wells):
-    ax = small_wells(1.0, mode=2, ceiling=1000.0).axes[0]
+    ax = small_wells.figure(1.0, mode=2, ceiling=1000.0).axes[0]
     m = modes(RBM.random(150, 120, sigma=0.8, rng=0))
     lines = {line.get_label(): line.get_xydata() for line in ax.lines}
     z, y = lines["exact marginal"].T
@@ -58,8 +58,8 @@ def test_wells_show_the_curves_of_the_module(small_wells):
 
 
 def test_explorers_redraw_and_stand_their_extremes(small_rotations, small_wells):
-    for box in (explorers.rotation_explorer(small_rotations), explorers.landau_explorer(small_wells)):
-        *controls, _, message, image = box.children
+    for explorer in (small_rotations, small_wells):
+        *controls, _, message, image = explorer.box().children
         first = bytes(image.value)
         for control in controls:
             options = getattr(control, "options", None)
@@ -73,8 +73,8 @@ def test_explorers_redraw_and_stand_their_extremes(small_rotations, small_wells)
 
 def test_explorers_without_ipywidgets(monkeypatch, capsys, small_rotations, small_wells):
     monkeypatch.setitem(sys.modules, "ipywidgets", None)
-    assert explorers.rotation_explorer(small_rotations) is None
-    assert explorers.landau_explorer(small_wells) is None
+    assert small_rotations.box() is None
+    assert small_wells.box() is None
     assert capsys.readouterr().out.count("needs ipywidgets") == 2
 
 

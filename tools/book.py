@@ -10,7 +10,6 @@ The gallery and the list of corrections are collected from the notebooks.
 from __future__ import annotations
 
 import argparse
-import ast
 import base64
 import contextlib
 import hashlib
@@ -31,20 +30,25 @@ from joblib import Parallel, delayed
 from nbformat.v4 import new_markdown_cell, writes
 from PIL import Image
 
+from rbmkit.explorers import EXPLORERS
+from rbmkit.explorers.explorer import Explorer, png
 from tools import frames, series
 
 DOCS, DATA = series.ROOT / "docs", series.ROOT / "data"
 BUILD = series.ROOT / "build" / "book"
 SOURCE, HTML, FRAMES = BUILD / "source", BUILD / "html", BUILD / "frames"
-# at most so many values of each control that moves in the book, per explorer of a notebook; others stay where they are
+# at most so many values of each control of an explorer that moves in the book; others stay where they are
 GRID = {
-    "01_training": [{"method": 3, "updates": 9}, {"picture": 10, "rows": 15}],
-    "02_reciprocal_space": [{"model": 6, "mode": 20}, {"N": 12, "M": 12}],
-    "03_partition_function": [{"model": 3, "scale": 12, "beta": 6}],
-    "04_fokker_planck_bosons": [{"s": 25, "time": 7}],
-    "05_symmetry_breaking": [{"second": 12, "angle": 19}, {"epoch": 8, "mode": 3, "ceiling": 6}],
+    "steering": {"method": 3, "updates": 9},
+    "completion": {"digit": 10, "rows": 15},
+    "landscapes": {"model": 6, "mode": 20},
+    "random_couplings": {"N": 12, "M": 12},
+    "saddles": {"model": 3, "scale": 12, "beta": 6},
+    "relaxing_mode": {"s": 25, "time": 7},
+    "rotations": {"second": 12, "angle": 19},
+    "wells": {"epoch": 8, "mode": 3, "ceiling": 6},
+    "dissolving": {"signal": 11, "digit": 10},
 }
-USUAL = (12, 8)  # values of the first two controls of an explorer that is not in the table
 COLOURS = 64  # of a frame; its file is a third of the original then
 DISPLAYED = re.compile(r"[ \t]*\$\$((?:(?!\$\$).)*?\\tag\*?\{([^}]*)\}(?:(?!\$\$).)*?)\$\$", re.DOTALL)
 NOT_PROSE = r"```.*?```|\$\$.*?\$\$|\$[^$]*\$|`[^`]*`|\]\([^)]*\)|\\begin\{equation\*\}.*?\\end\{equation\*\}"
@@ -166,7 +170,7 @@ def correction_texts(text: str) -> list[str]:
 def page(name: str, places: dict[str, list[str]]):
     """The notebook as the book shows it."""
     nb = series.read(name)
-    shown = [statement.cell for statement in series.explorer_code(nb) if statement.shows]
+    shown = {cell: explorer for explorer, (_, cell) in series.explorers(nb).items()}
     cells = []
     for first, k, cell in ((part[0], k, cell) for _, k, part in sections(nb) for cell in part):
         if "install" in series.tags(cell):
@@ -182,7 +186,7 @@ def page(name: str, places: dict[str, list[str]]):
                 cell.metadata["tags"] = [*series.tags(cell), "hide-cell"]
         cells.append(cell)
         if cell.id in shown:
-            cells.append(new_markdown_cell(frames_html(FRAMES / name / str(shown.index(cell.id)))))
+            cells.append(new_markdown_cell(frames_html(shown[cell.id])))
     nb.cells = cells
     return nb
 
@@ -224,49 +228,45 @@ def links(text: str) -> str:
 
 # ---------------------------------------------------------------- explorers as frames
 def draw_frames(name: str) -> None:
-    """The frames of all explorers of a notebook, unless they were drawn from the same sources and data before."""
-    folder = FRAMES / name
-    digest = digest_of_sources(name)
+    """The frames of an explorer, unless they were drawn from the same sources and data before."""
+    folder, digest = FRAMES / name, digest_of_sources()
     if (folder / "digest").exists() and (folder / "digest").read_text() == digest:
         return
     shutil.rmtree(folder, ignore_errors=True)
-    for k, box in enumerate(series.explorers(name)):
-        table = GRID.get(name, [])
-        draw_explorer(box, table[k] if k < len(table) else dict(zip(box.controls, USUAL)), folder / str(k))
-    folder.mkdir(parents=True, exist_ok=True)
+    draw_explorer(EXPLORERS[name](), GRID[name], folder)
     (folder / "digest").write_text(digest)
 
 
-def draw_explorer(box, grid: dict[str, int], folder: Path) -> None:
+def draw_explorer(explorer: Explorer, grid: dict[str, int], folder: Path) -> None:
     """A picture for each combination of places of the controls in `grid`, and the file axes.json."""
     folder.mkdir(parents=True)
-    values = {key: frames.choices(box.controls[key], count) for key, count in grid.items()}
-    rest = {key: control.value for key, control in box.controls.items()}
+    controls = explorer.recorded
+    values = {key: frames.choices(controls[key], count) for key, count in grid.items()}
+    rest = {key: control.start for key, control in controls.items()}
     for places in itertools.product(*(range(len(one)) for one in values.values())):
-        picture = box.frame(**rest | {key: one[i] for (key, one), i in zip(values.items(), places)})
+        picture = png(explorer.figure(**rest | {key: one[i] for (key, one), i in zip(values.items(), places)}))
         small = Image.open(io.BytesIO(picture)).convert("RGB").quantize(COLOURS)
         small.save(folder / f"{'-'.join(map(str, places))}.png", optimize=True)
-    axes = [asdict(frames.axis(key, box.controls[key], one)) for key, one in values.items()]
+    axes = [asdict(frames.axis(controls[key], one)) for key, one in values.items()]
     (folder / "axes.json").write_text(json.dumps(axes))
 
 
-def digest_of_sources(name: str) -> str:
-    """Changes with the code that draws the frames of a notebook, and with the data."""
-    code = [ast.unparse(statement) for statement in series.explorer_code(series.read(name))]
+def digest_of_sources() -> str:
+    """Changes with the code that draws frames, and with the data."""
     files = [Path(__file__), Path(frames.__file__)]
     files += [*sorted((series.ROOT / "rbmkit").rglob("*.py")), *sorted(DATA.rglob("*.npz"))]
     sums = [hashlib.sha256(path.read_bytes()).hexdigest() for path in files]
-    return hashlib.sha256("\n".join(code + sums).encode()).hexdigest()
+    return hashlib.sha256("\n".join(sums).encode()).hexdigest()
 
 
-def frames_html(folder: Path) -> str:
-    """Controls and the first picture; frames.js does the rest."""
+def frames_html(name: str) -> str:
+    """Controls and the first picture of an explorer; frames.js does the rest."""
+    folder = FRAMES / name
     axes = [frames.Axis(**axis) for axis in json.loads((folder / "axes.json").read_text())]
     first = "-".join(str(axis.start) for axis in axes)
     width = min(Image.open(folder / f"{first}.png").width, 560)  # in points of the screen
-    where = f"../_static/frames/{folder.parent.name}/{folder.name}"
     note = "Drawn when the book was made. In the notebook and by <code>run.py explore</code> all controls are live."
-    return frames.markup(axes, where, first, width=width, note=note)
+    return frames.markup(axes, f"../_static/frames/{name}", first, width=width, note=note)
 
 
 # ---------------------------------------------------------------- pages made from the notebooks
@@ -353,13 +353,12 @@ def assemble() -> None:
     copy_mathjax(SOURCE / "_static" / "mathjax")
     names = series.names()
     try:
-        Parallel(n_jobs=2)(delayed(draw_frames)(name) for name in names)  # new processes: OpenMP survives no fork
+        Parallel(n_jobs=2)(delayed(draw_frames)(name) for name in EXPLORERS)  # new processes: OpenMP survives no fork
     except OSError as error:
         raise SystemExit(f"run.py: the explorers cannot be drawn: {error}") from error
-    for name in names:
-        shutil.copytree(
-            FRAMES / name, SOURCE / "_static" / "frames" / name, ignore=shutil.ignore_patterns("*.json", "digest")
-        )
+    for name in EXPLORERS:
+        ignored = shutil.ignore_patterns("*.json", "digest")
+        shutil.copytree(FRAMES / name, SOURCE / "_static" / "frames" / name, ignore=ignored)
     places = equations()
     (SOURCE / "notebooks").mkdir()
     for name in names:

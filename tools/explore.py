@@ -33,13 +33,16 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
+from rbmkit.explorers import EXPLORERS, NOTEBOOKS
+from rbmkit.explorers.explorer import Explorer
+from rbmkit.explorers.widgets import EXPECTED
 from tools import frames, series
 
 STATIC, BOOK = series.ROOT / "docs" / "_static", series.ROOT / "build" / "book" / "html"
 KEPT = 100_000_000  # bytes of pictures that are kept
 AWAY = 120.0  # seconds after which a reader who asked for nothing makes room for another
 PATIENCE = 300.0  # seconds that a reader waits for a picture, at most: explorers may still be loading
-PICTURE = re.compile(r"/(\w+)/(\d+)/(start|\d+(?:-\d+)*(?:_\d+(?:-\d+)*)*)\.png")
+PICTURE = re.compile(r"/(\w+)/(start|\d+(?:-\d+)*(?:_\d+(?:-\d+)*)*)\.png")
 THREADS = "NUMBA_NUM_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"
 MOST = 8  # processes, of up to 0.6 GB each
 PRESSES = 60  # at most so many presses of a button in a row
@@ -59,66 +62,53 @@ def obedient() -> None:
 
 
 @functools.cache
-def boxes(name: str) -> list:
-    """The explorers of a notebook, loaded when a process first needs them."""
-    return series.explorers(name)
+def explorer(name: str) -> Explorer:
+    """An explorer, loaded when a process first needs it."""
+    return EXPLORERS[name]()
 
 
-def load(name: str) -> int:
-    return len(boxes(name))
+def load(name: str) -> None:
+    """Load the explorers of a notebook."""
+    for make in NOTEBOOKS[name]:
+        explorer(make.__name__)
 
 
-def settings(box) -> dict:
-    """The controls that a page shows: all of an explorer, or those that set what its button does."""
-    return getattr(box, "settings", box.controls)
+def described(name: str) -> tuple[list[frames.Axis], tuple[str, ...]]:
+    """The controls of an explorer, as a page shows them, and the names of its buttons."""
+    controls = explorer(name).controls.values()
+    return [frames.axis(control, control.values) for control in controls], explorer(name).buttons
 
 
-def described(name: str, k: int) -> tuple[list[frames.Axis], tuple[str, ...]]:
-    """The controls of explorer `k` of a notebook, as a page shows them, and the names of its buttons."""
-    box = boxes(name)[k]
-    axes = [frames.axis(key, control, frames.positions(control)) for key, control in settings(box).items()]
-    return axes, getattr(box, "buttons", ())
-
-
-def draw(name: str, k: int, at: str) -> tuple[int, bytes]:
+def draw(name: str, at: str) -> tuple[int, bytes]:
     """The picture with the address `at`, e.g. 3-0-12, and 200; or a sentence and the HTTP status that tells why not."""
-    from rbmkit.explorers.widgets import EXPECTED
-
-    box = boxes(name)[k]
+    controls, pressed = explorer(name).controls, bool(explorer(name).buttons)
     places = [tuple(map(int, part.split("-"))) for part in at.split("_")] if at != "start" else []
-    values = [frames.positions(control) for control in settings(box).values()]
-    for place in places:
-        if len(place) != len(values) or any(p >= len(v) for p, v in zip(place, values)):
-            return 404, b"There is no such picture."
-    chosen = [dict(zip(settings(box), (v[p] for p, v in zip(place, values)))) for place in places]
+    values = [control.values for control in controls.values()]
+    fits = [len(place) == len(values) and all(p < len(v) for p, v in zip(place, values)) for place in places]
+    if not all(fits) or (len(places) != 1 and not pressed):
+        return 404, b"There is no such picture."
+    chosen = [dict(zip(controls, (v[p] for p, v in zip(place, values)))) for place in places]
     try:
-        return 200, box.replay(chosen) if hasattr(box, "replay") else box.frame(**chosen[0])
+        return 200, explorer(name).picture(*chosen)
     except EXPECTED as error:
         return 422, " ".join(str(error).split()).encode()
 
 
 # ---------------------------------------------------------------- in the server
 @functools.cache
-def with_explorers() -> list[str]:
-    """Names of the notebooks that have explorers."""
-    return [name for name in series.names() if headings(name)]
+def headings(notebook: str) -> dict[str, str]:
+    """The explorers of a notebook, by name, and the headings below which it shows them."""
+    return {name: heading for name, (heading, _) in series.explorers(series.read(notebook)).items()}
 
 
 @functools.cache
-def headings(name: str) -> list[str]:
-    """The headings below which a notebook shows its explorers."""
-    nb, heading, found = series.read(name), "", []
-    shown = [statement.cell for statement in series.explorer_code(nb) if statement.shows]
-    for cell in nb.cells:
-        if cell.cell_type == "markdown":
-            heading = ([heading] + re.findall(r"(?m)^#{2,3} (.+)", cell.source))[-1]
-        found += [heading] * shown.count(cell.id)
-    return found
+def title(notebook: str) -> str:
+    return series.title(series.read(notebook))
 
 
-@functools.cache
-def title(name: str) -> str:
-    return series.title(series.read(name))
+def home(name: str) -> str:
+    """The notebook that shows an explorer."""
+    return next(notebook for notebook, makers in NOTEBOOKS.items() if EXPLORERS[name] in makers)
 
 
 class Pictures:
@@ -180,26 +170,27 @@ class Hall:
             return 200, "text/html", overview().encode()
         if path.startswith(("/static/", "/book/")):
             return file_in(STATIC if path.startswith("/static/") else BOOK, path.split("/", 2)[2])
-        name, k = [*path.strip("/").split("/"), "", ""][:2]
-        if name not in with_explorers() or k not in map(str, range(len(headings(name)))):
+        name = path.split("/")[1]
+        if name not in EXPLORERS:
             return 404, "text/plain", b"There is no such page."
         if not self.readers.admit(reader):
             return 503, "text/html", full(name, self.readers.limit).encode()
         picture = PICTURE.fullmatch(path)
-        if picture and picture[3].count("_") >= PRESSES:
+        if picture and picture[2].count("_") >= PRESSES:
             return 422, "text/plain", b"That is far enough: start again."
         if picture:
-            status, content = self.pictures.get(name, int(k), picture[3])
+            status, content = self.pictures.get(name, picture[2])
             return status, "image/png" if status == 200 else "text/plain", content
-        return 200, "text/html", self.explorer(name, int(k)).encode()
+        return 200, "text/html", self.explorer(name).encode()
 
-    def explorer(self, name: str, k: int) -> str:
+    def explorer(self, name: str) -> str:
         """The page of one explorer."""
-        axes, buttons = self.pool.submit(described, name, k).result(PATIENCE)
+        axes, buttons = self.pool.submit(described, name).result(PATIENCE)
         first = "start" if buttons else "-".join(str(axis.start) for axis in axes)
-        note = f"From notebook <i>{html.escape(title(name))}</i>, which explains it. <a href='/'>All explorers</a>"
-        body = frames.markup(axes, f"/{name}/{k}", first, width=320, note=note, live=True, buttons=buttons)
-        return written(headings(name)[k], body)
+        where = html.escape(title(home(name)))
+        note = f"From notebook <i>{where}</i>, which explains it. <a href='/'>All explorers</a>"
+        body = frames.markup(axes, f"/{name}", first, width=320, note=note, live=True, buttons=buttons)
+        return written(headings(home(name))[name], body)
 
 
 def written(heading: str, body: str) -> str:
@@ -210,17 +201,17 @@ def written(heading: str, body: str) -> str:
 def overview() -> str:
     """The list of all explorers."""
     lines = ["<p>Move a slider, with a finger, the mouse or the arrow keys, and the picture follows.</p>"]
-    for name in with_explorers():
-        links = (f"<li><a href='/{name}/{k}'>{html.escape(h)}</a></li>" for k, h in enumerate(headings(name)))
-        lines.append(f"<h2>{html.escape(title(name))}</h2><ul>{''.join(links)}</ul>")
+    for notebook in NOTEBOOKS:
+        links = (f"<li><a href='/{name}'>{html.escape(h)}</a></li>" for name, h in headings(notebook).items())
+        lines.append(f"<h2>{html.escape(title(notebook))}</h2><ul>{''.join(links)}</ul>")
     return written("Explorers", "".join(lines) + f"<p>{book_link('')}</p>")
 
 
 def full(name: str, limit: int) -> str:
     """What one reader too many sees."""
     lines = f"<p>All {limit} places are taken. One becomes free when a reader has not moved anything for two minutes: "
-    lines += f"<a href='/{name}/0'>try again</a>. Pictures that need no place are in the book of the series:</p>"
-    return written("The hall is full", f"{lines}<p>{book_link(f'notebooks/{name}.html')}</p>")
+    lines += f"<a href='/{name}'>try again</a>. Pictures that need no place are in the book of the series:</p>"
+    return written("The hall is full", f"{lines}<p>{book_link(f'notebooks/{home(name)}.html')}</p>")
 
 
 def book_link(page: str) -> str:
@@ -338,9 +329,9 @@ def running(ip: str, port: int, hall: Hall) -> Iterator[Server]:
 def load_all(pool: Executor, workers: int) -> None:
     """Load the explorers, notebook by notebook, into all processes; those whom readers ask for come first."""
     start = time.monotonic()
-    for name in with_explorers():
-        wait([pool.submit(load, name) for _ in range(workers)])
-        print(f"  {time.monotonic() - start:3.0f} s  loaded: {title(name)}", flush=True)
+    for notebook in NOTEBOOKS:
+        wait([pool.submit(load, notebook) for _ in range(workers)])
+        print(f"  {time.monotonic() - start:3.0f} s  loaded: {title(notebook)}", flush=True)
 
 
 if __name__ == "__main__":

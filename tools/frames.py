@@ -13,6 +13,8 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from rbmkit.explorers.controls import Choice, Control
+
 
 @dataclass(frozen=True)
 class Axis:
@@ -24,49 +26,31 @@ class Axis:
     listed: bool = False
 
 
-def positions(control) -> list:
-    """All values that a control can take."""
-    if hasattr(control, "options"):
-        return list(control._options_values)
-    if isinstance(control.value, bool):
-        return [False, True]
-    count = round((control.max - control.min) / control.step)
-    values = [control.min + k * control.step for k in range(count + 1)]
-    base = getattr(control, "base", None)  # a logarithmic slider counts in exponents
-    return [base**value for value in values] if base else values
-
-
-def choices(control, count: int) -> list:
-    """At most `count` values of a control, its present one among them; in ratios if the range is wide."""
-    every = positions(control)
-    if hasattr(control, "options") or len(every) <= count:
+def choices(control: Control, count: int) -> list:
+    """At most `count` values of a control, its first one among them; in ratios if the range is wide."""
+    every = list(control.values)
+    if isinstance(control, Choice) or len(every) <= count:
         return every if len(every) <= count else every[:: math.ceil(len(every) / count)]
     low, high = every[0], every[-1]
     wide = low > 0 and high / low > 50
     at = [k / (count - 1) for k in range(count)]
     values = [low * (high / low) ** t if wide else low + (high - low) * t for t in at]
     values = [min(every, key=lambda one, value=value: abs(one - value)) for value in values]
-    nearest = min(range(count), key=lambda k: abs(values[k] - control.value))
-    values[nearest] = control.value
+    nearest = min(range(count), key=lambda k: abs(values[k] - control.start))
+    values[nearest] = control.start
     return sorted(set(values))
 
 
-def axis(name: str, control, values: Sequence) -> Axis:
+def axis(control: Control, values: Sequence) -> Axis:
     """How a page shows a control that takes these values."""
-    start = min(range(len(values)), key=lambda k: distance(values[k], control.value))
-    labels = dict(zip(map(str, positions(control)), getattr(control, "_options_labels", ())))
-    texts = [labels.get(str(value)) or readable(value) for value in values]
-    return Axis(control.description or name, texts, start, listed=type(control).__name__ == "Dropdown")
+    start = min(range(len(values)), key=lambda k: distance(values[k], control.start))
+    return Axis(control.name, [control.text(value) for value in values], start, control.listed)
 
 
 def distance(one, other) -> float:
     """Of two numbers; of other things, 0 if they are equal and 1 if not."""
     number = all(isinstance(value, (int, float)) and not isinstance(value, bool) for value in (one, other))
     return abs(one - other) if number else float(one != other)
-
-
-def readable(value) -> str:
-    return f"{value:.3g}" if isinstance(value, float) else str(value)
 
 
 def markup(

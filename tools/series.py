@@ -1,4 +1,4 @@
-"""The series as its readers and builders see it: names, titles, addresses, costs, and the explorers of a notebook.
+"""The series as its readers and builders see it: names, titles, addresses, costs, and where explorers stand.
 
 python -m tools.series      # write the costs and the address of the project where readers see them
 """
@@ -6,12 +6,8 @@ python -m tools.series      # write the costs and the address of the project whe
 from __future__ import annotations
 
 import argparse
-import ast
-import contextlib
-import io
 import json
 import re
-import symtable
 import tomllib
 
 import nbformat
@@ -131,77 +127,16 @@ def with_address(text: str, name: str) -> str:
     return text.replace("```{code-cell}", cell + "```{code-cell}", 1)
 
 
-# ---------------------------------------------------------------- explorers
-def explorers(name: str) -> list:
-    """The explorers of a notebook, alive: runs the statements that they need, and nothing else."""
-    space, boxes = {"__name__": name}, []
-    with contextlib.redirect_stdout(io.StringIO()):
-        for statement in explorer_code(read(name)):
-            if statement.shows:
-                boxes.append(eval(compile(ast.Expression(statement.value), name, "eval"), space))
-            else:
-                exec(compile(ast.Module([statement], []), name, "exec"), space)
-    return boxes
-
-
-def explorer_code(nb) -> list[ast.stmt]:
-    """The statements that show an explorer (`shows` is true) and those that they need, found by the names used."""
-    skip = {"install", "solution"}
-    statements = []
+def explorers(nb) -> dict[str, tuple[str, str]]:
+    """Explorers that a notebook shows, by name: the heading above, and the cell."""
+    heading, found = "", {}
     for cell in nb.cells:
-        if cell.cell_type == "code" and not skip & set(tags(cell)):
-            plain = re.sub(r"(?m)^\s*[%!].*$", "", cell.source)  # without magics
-            statements += [setattr(s, "cell", cell.id) or s for s in ast.parse(plain).body]
-    imports = {name for statement in statements for name in _imports(statement)}
-    needed: set[str] = set()
-    chosen = []
-    for statement in reversed(statements):
-        defined, changed, used = _names(statement)
-        statement.shows = isinstance(statement, ast.Expr) and bool(imports & _root(statement.value))
-        if statement.shows or needed & (defined | changed):
-            needed = needed - defined | used
-            chosen.append(statement)
-    return chosen[::-1]
-
-
-def _imports(statement: ast.stmt) -> set[str]:
-    """Names that a statement imports from rbmkit.explorers."""
-    if not isinstance(statement, ast.ImportFrom) or not (statement.module or "").startswith("rbmkit.explorers"):
-        return set()
-    return {alias.asname or alias.name for alias in statement.names}
-
-
-def _root(node: ast.expr) -> set[str]:
-    """{"explorers"} for a call ``explorers.something(...)``; else an empty set."""
-    if not isinstance(node, ast.Call):
-        return set()
-    while isinstance(node, (ast.Call, ast.Attribute)):
-        node = node.func if isinstance(node, ast.Call) else node.value
-    return {node.id} if isinstance(node, ast.Name) else set()
-
-
-def _names(statement: ast.stmt) -> tuple[set[str], set[str], set[str]]:
-    """Names that a statement defines, changes in place, and uses."""
-    tables = [symtable.symtable(ast.unparse(statement), "statement", "exec")]
-    top = tables[0].get_symbols()
-    defined = {s.get_name() for s in top if s.is_assigned() or s.is_imported()}
-    used = {s.get_name() for s in top if s.is_referenced()}
-    while tables:  # functions and comprehensions, and those inside them
-        inner = tables.pop().get_children()
-        used |= {s.get_name() for table in inner for s in table.get_symbols() if s.is_global()}
-        tables += inner
-    changed = set()
-    for node in ast.walk(statement):
-        target = None
-        if isinstance(node, ast.AugAssign):  # total += ...
-            target = node.target
-        elif isinstance(node, (ast.Subscript, ast.Attribute)) and not isinstance(node.ctx, ast.Load):
-            target = node  # values[0] = ...
-        elif isinstance(node, ast.Expr) and isinstance(node.value, ast.Call):
-            target = node.value.func if isinstance(node.value.func, ast.Attribute) else None  # panels.append(...)
-        changed |= {n.id for n in ast.walk(target) if isinstance(n, ast.Name)} if target else set()
-    loop = ast.walk(statement.target) if isinstance(statement, ast.For) else ()
-    return defined - changed, changed, used - {node.id for node in loop if isinstance(node, ast.Name)}
+        if cell.cell_type == "markdown":
+            heading = ([heading] + re.findall(r"(?m)^#{2,3} (.+)", cell.source))[-1]
+        else:
+            shown = re.findall(r"(?m)^explorers\.(\w+)\(\)\.show\(\)", cell.source)
+            found |= dict.fromkeys(shown, (heading, cell.id))
+    return found
 
 
 if __name__ == "__main__":

@@ -1,1 +1,23 @@
-"""Interactive explorers of the notebooks: one module per notebook, built from the figures that stand beside them."""
+"""Interactive explorers of the notebooks: one module per notebook, built from the figures that stand beside them.
+
+Each is a function without arguments that makes an `Explorer` of stored data: ``explorers.landscapes().show()``.
+"""
+
+from rbmkit.explorers.bosons import relaxing_mode
+from rbmkit.explorers.denoising import dissolving
+from rbmkit.explorers.partition import saddles
+from rbmkit.explorers.reciprocal import landscapes, random_couplings
+from rbmkit.explorers.symmetry import rotations, wells
+from rbmkit.explorers.training import completion, steering
+
+NOTEBOOKS = {
+    "01_training": (steering, completion),
+    "02_reciprocal_space": (landscapes, random_couplings),
+    "03_partition_function": (saddles,),
+    "04_fokker_planck_bosons": (relaxing_mode,),
+    "05_symmetry_breaking": (rotations, wells),
+    "06_past_the_transition": (dissolving,),
+}
+"""The explorers that each notebook shows, in its order: for the book, for ``run.py explore`` and for the tests."""
+EXPLORERS = {make.__name__: make for makers in NOTEBOOKS.values() for make in makers}
+"""The same by name."""

@@ -7,26 +7,35 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from rbmkit.diffusion import Potential, Spectrum, langevin, spectrum
-from rbmkit.explorers.widgets import explorer, ipywidgets
+from rbmkit.explorers.controls import Choice, Slider
+from rbmkit.explorers.explorer import Explorer
 from rbmkit.figures import bosons as figures
 from rbmkit.figures.style import COLOURS, canvas
 from rbmkit.projections import log_density
 from rbmkit.reciprocal import modes
 from rbmkit.solvable import planted
 
-_TIMES = np.array([0.0, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0])
+_TIMES = (0.0, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
 _WALKERS = 500
 _RESOLVED = 1e-12  # the walls make elements of the matrix so large that slower rates are rounding
 
 
-class RelaxingMode:
-    """What the explorer draws; the constraint potential, which no slider changes, is computed once.
+class RelaxingMode(Explorer):
+    """Its controls are lambda, beta, mu and the time. What no slider changes, the constraint, is computed once.
 
     One figure serves all calls: new axes and ticks would take as long as all the rest.
 
     The mode has N = 160 visible and M = 120 hidden units in random directions. Coordinate: z = u - mu, from the
     minimum of the constraint; mu is its distance from the saddle.
     """
+
+    eager = False
+    controls = {
+        "s": Slider("lambda", 3.0, 0.0, 6.0, 0.25),
+        "beta": Slider("beta", 1.0, 0.25, 1.5, 0.25),
+        "mu": Slider("mu", 0.0, -1.0, 1.0, 0.05),
+        "time": Choice("time", 1.0, _TIMES),
+    }
 
     def __init__(self):
         m = modes(planted(160, 120, singular_values=[1.0], rng=1))
@@ -44,7 +53,7 @@ class RelaxingMode:
         """Effective potential along u: -s u^2 / 2 + V_const / beta, Eq. (31)."""
         return Potential((self.z,), self.constraint / beta - s / 2 * (self.z + mu) ** 2, beta)
 
-    def __call__(self, s: float, beta: float, mu: float, time: float = 1.0) -> Figure:
+    def figure(self, s: float, beta: float, mu: float, time: float = 1.0) -> Figure:
         """Left: beta U and the quadratic one. Middle: V_Q and its states. Right: density and walkers at `time`."""
         potential = self.potential(s, beta, mu)
         found = spectrum(potential, 30)
@@ -88,16 +97,6 @@ class RelaxingMode:
         ax.legend(fontsize=9, loc="upper center")
 
 
-def relaxing_mode():
-    """Explorer of one mode: lambda, beta, mu and the time. None without ipywidgets."""
-    widgets = ipywidgets()
-    if widgets is None:
-        return None
-    options = {"continuous_update": False}
-    controls = {
-        "s": widgets.FloatSlider(3.0, min=0, max=6, step=0.25, description="lambda", **options),
-        "beta": widgets.FloatSlider(1.0, min=0.25, max=1.5, step=0.25, description="beta", **options),
-        "mu": widgets.FloatSlider(0.0, min=-1, max=1, step=0.05, description="mu", **options),
-        "time": widgets.SelectionSlider(options=_TIMES.tolist(), value=1.0, description="time", **options),
-    }
-    return explorer(controls, RelaxingMode())
+def relaxing_mode() -> RelaxingMode:
+    """The explorer of Sec. 4.5."""
+    return RelaxingMode()

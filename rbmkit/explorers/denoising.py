@@ -5,8 +5,10 @@ from __future__ import annotations
 import numpy as np
 from matplotlib.figure import Figure
 
+from rbmkit.data import mnist, trained
 from rbmkit.denoising import add_noise, denoise, diffusion_time
-from rbmkit.explorers.widgets import explorer, ipywidgets
+from rbmkit.explorers.controls import Slider
+from rbmkit.explorers.explorer import Explorer
 from rbmkit.figures import denoising as figures
 from rbmkit.model import RBM
 
@@ -15,8 +17,8 @@ _SIGNALS, _STEPS, _WARM_UP = 25, 2, 40
 _LAST = 60.0
 
 
-class Noise:
-    """What the explorer draws; call it for a figure.
+class Dissolving(Explorer):
+    """Its controls are the signal, the number of the digit and the seed.
 
     Parameters
     ----------
@@ -26,8 +28,13 @@ class Noise:
 
     def __init__(self, rbm: RBM, digits: np.ndarray):
         self.rbm, self.digits = rbm, digits
+        self.controls = {
+            "signal": Slider("signal t", 0.5, -1.5, 1.0, 0.25, base=10.0),
+            "digit": Slider("digit", 0, 0, len(digits) - 1),
+            "seed": Slider("seed", 0, 0, 9),
+        }
 
-    def __call__(self, digit: int, signal: float, seed: int) -> Figure:
+    def figure(self, digit: int, signal: float, seed: int) -> Figure:
         """Digit number `digit` at this signal, and six paths from there, all with the random numbers of `seed`."""
         rng, original = np.random.default_rng(seed), self.digits[digit]
         y = add_noise(original[None], signal, rng=rng)
@@ -39,14 +46,6 @@ class Noise:
         return figures.dissolve(original, y[0] / np.sqrt(signal * (signal + 1)), mean, states[-1].v, title)[0]
 
 
-def noise(source: Noise):
-    """Explorer: signal, number of the digit, seed. None without ipywidgets."""
-    widgets = ipywidgets()
-    if widgets is None:
-        return None
-    controls = {
-        "signal": widgets.FloatLogSlider(0.5, base=10, min=-1.5, max=1, step=0.25, description="signal t"),
-        "digit": widgets.IntSlider(0, 0, len(source.digits) - 1, description="digit"),
-        "seed": widgets.IntSlider(0, 0, 9, description="seed"),
-    }
-    return explorer(controls, source)
+def dissolving() -> Dissolving:
+    """The trained model, and the first ten test digits."""
+    return Dissolving(trained(), mnist().test[:10].copy())

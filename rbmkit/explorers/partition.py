@@ -7,20 +7,22 @@ from collections.abc import Mapping
 import numpy as np
 from matplotlib.figure import Figure
 
-from rbmkit.explorers.widgets import explorer, ipywidgets
+from rbmkit.explorers.controls import Choice, Slider
+from rbmkit.explorers.explorer import Explorer
 from rbmkit.figures import partition as figures
 from rbmkit.likelihood import all_states, exact_log_z
 from rbmkit.mean_field import mean_field
 from rbmkit.model import RBM
 from rbmkit.partition import gaussian_log_z, mode_potential
 from rbmkit.reciprocal import modes
+from rbmkit.solvable import curie_weiss, planted
 
 _STARTS = 30
 _BINS = 25
 
 
-class Saddles:
-    """What the explorer draws: small models, their couplings scaled, at any temperature; call it for a figure.
+class Saddles(Explorer):
+    """Small models, their couplings scaled, at any temperature.
 
     Parameters
     ----------
@@ -38,8 +40,13 @@ class Saddles:
             name: np.vstack([np.full(rbm.N, 0.5), self.rng.random((_STARTS, rbm.N))]) for name, rbm in models.items()
         }
         self.states = {rbm.N: all_states(rbm.N) for rbm in models.values()}
+        self.controls = {
+            "model": Choice("model", next(iter(models)), list(models), listed=True),
+            "scale": Slider("scale", 3.0, 0.0, 8.0, 0.25),
+            "beta": Slider("beta", 1.0, 0.0, 1.0, 0.05),
+        }
 
-    def __call__(self, model: str, scale: float, beta: float) -> Figure:
+    def figure(self, model: str, scale: float, beta: float) -> Figure:
         """The model with couplings and fields times `scale`, at inverse temperature `beta`."""
         base = self.models[model]
         rbm = RBM(scale * base.W, scale * base.a, scale * base.b)
@@ -77,14 +84,14 @@ class Saddles:
             return edges, -np.log(p / np.diff(edges))
 
 
-def saddles(source: Saddles):
-    """Explorer: model, scale of the couplings, inverse temperature. None without ipywidgets."""
-    widgets = ipywidgets()
-    if widgets is None:
-        return None
-    controls = {
-        "model": widgets.Dropdown(options=list(source.models), description="model"),
-        "scale": widgets.FloatSlider(3.0, min=0.0, max=8.0, step=0.25, description="scale"),
-        "beta": widgets.FloatSlider(1.0, min=0.0, max=1.0, step=0.05, description="beta"),
+def saddles() -> Saddles:
+    """Three models of 12 and 10 units whose largest singular value is 1."""
+    rng = np.random.default_rng(9)
+    W = rng.normal(size=(12, 10))
+    random = RBM(W / np.linalg.norm(W, 2), 0.15 * rng.normal(size=12), 0.15 * rng.normal(size=10))
+    models = {
+        "one planted mode": planted(12, 10, singular_values=[1.0], rng=1),
+        "random, with fields": random,
+        "Curie-Weiss": curie_weiss(12, 10, singular_value=1.0),
     }
-    return explorer(controls, source)
+    return Saddles(models, rng=0)

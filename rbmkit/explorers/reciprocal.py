@@ -8,18 +8,21 @@ import numpy as np
 from matplotlib.figure import Figure
 from scipy.linalg import eigvalsh_tridiagonal
 
-from rbmkit.explorers.widgets import explorer, ipywidgets
+from rbmkit.data import mnist, trajectory
+from rbmkit.explorers.controls import Choice, Slider
+from rbmkit.explorers.explorer import Explorer
 from rbmkit.figures import reciprocal as figures
 from rbmkit.figures.style import canvas
 from rbmkit.model import RBM
 from rbmkit.reciprocal import Modes, modes
+from rbmkit.sampling import gibbs
 from rbmkit.spectra import MarchenkoPastur
 
 _POINTS = 1000  # at most so many data points are drawn
 
 
-class Landscapes:
-    """What the landscape explorer draws: data and samples on any mode of any model; call it for a figure.
+class Landscapes(Explorer):
+    """Data and samples on any mode of any model.
 
     Parameters
     ----------
@@ -52,9 +55,16 @@ class Landscapes:
                 h = (rng.random(mean.shape) < mean).astype(np.uint8)
                 m = self.modes[name]
                 self.points[name, kind] = m.x(v).astype(np.float32), m.y(h).astype(np.float32)
+        names, last = list(models), min(len(m.s) for m in self.modes.values())
+        self.controls = {
+            "model": Choice("model", names[-1], names),
+            "mode": Slider("mode", 1, 1, last),
+            "digit": Choice("digit", "all", ("all", *"0123456789"), listed=True),
+            "show": Choice("points", "data and samples", ("data and samples", "data", "samples"), listed=True),
+        }
 
-    def __call__(self, model: str, mode: int, digit: int | None = None, show: str = "data and samples") -> Figure:
-        """The landscape of `mode` (from 1, as in the paper); `digit` None for all; `show` data, samples or both."""
+    def figure(self, model: str, mode: int, digit: str = "all", show: str = "data and samples") -> Figure:
+        """The landscape of `mode` (from 1, as in the paper); `show` data, samples or both."""
         i, m = mode - 1, self.modes[model]
         x, y = (z[:, i] for z in self.points[model, "data"])
         gx, gy = (z[:, i] for z in self.points[model, "samples"])
@@ -62,7 +72,7 @@ class Landscapes:
         fig.subplots_adjust(left=0.17, bottom=0.14)
         spans = [figures.limits(a, b, centre) for a, b, centre in ((x, gx, m.mu_x[i]), (y, gy, m.mu_y[i]))]
         figures.landscape(ax, m, i, *spans)
-        keep = np.full(len(x), True) if digit is None else self.labels == digit
+        keep = np.full(len(x), True) if digit == "all" else self.labels == int(digit)
         if "data" in show:
             figures.cloud(ax, x[keep], y[keep], self.labels[keep])
         if "samples" in show:
@@ -71,32 +81,34 @@ class Landscapes:
         return fig
 
 
-def landscapes(source: Landscapes):
-    """Explorer of the landscapes: model or epoch, mode, digit, data against samples. None without ipywidgets."""
-    widgets = ipywidgets()
-    if widgets is None:
-        return None
-    names = list(source.modes)
+def landscapes() -> Landscapes:
+    """Six stages of the stored training, test digits, and states that are 50 steps from digits."""
+    digits, run = mnist(), trajectory()
+    models = {f"epoch {run.epochs[k]:g}": run.rbm(k) for k in (0, 3, 7, 11, 15, len(run) - 1)}
+    samples = {name: gibbs(rbm, digits.train[:100], steps=50, rng=4).v for name, rbm in models.items()}
+    return Landscapes(models, digits.test, digits.test_labels, samples, rng=0)
+
+
+class RandomCouplings(Explorer):
+    """The Marchenko-Pastur law, Eq. (21); its controls are N, M and sigma."""
+
     controls = {
-        "model": widgets.SelectionSlider(options=names, value=names[-1], description="model"),
-        "mode": widgets.IntSlider(1, 1, min(len(m.s) for m in source.modes.values()), description="mode"),
-        "digit": widgets.Dropdown(options=["all", *"0123456789"], description="digit"),
-        "show": widgets.Dropdown(options=["data and samples", "data", "samples"], description="points"),
+        "N": Slider("N", 784, 10, 3000),
+        "M": Slider("M", 500, 10, 3000),
+        "sigma": Slider("sigma", 0.01, -3.0, -0.5, 0.05, base=10.0),
     }
-    return explorer(controls, lambda digit, **chosen: source(digit=None if digit == "all" else int(digit), **chosen))
 
-
-def marchenko_pastur(N: int, M: int, sigma: float) -> Figure:
-    """Eq. (21), and the singular values of one random matrix of that size (seed 0); at most 300 of them."""
-    law = MarchenkoPastur(N, M, sigma)
-    scale = max(1.0, min(N, M) / 300)  # a smaller matrix of the same shape has the same density, but for the noise
-    s = sigma * np.sqrt(scale) * random_spectrum(round(N / scale), round(M / scale), np.random.default_rng(0))
-    fig, ax = figures.singular_values({f"N = {N}, M = {M}, $\\sigma$ = {sigma:.3g}": (s, law)})
-    fig.set_layout_engine("none")
-    ax[0, 0].set_position([0.23, 0.18, 0.74, 0.7])
-    ax[0, 0].axvline(4, color="0.5", linestyle=":")  # where notebook 4 finds a transition, at beta = 1
-    ax[0, 0].set_xlim(0, 1.15 * law.high)
-    return fig
+    def figure(self, N: int, M: int, sigma: float) -> Figure:
+        """Eq. (21), and the singular values of one random matrix of that size (seed 0); at most 300 of them."""
+        law = MarchenkoPastur(N, M, sigma)
+        scale = max(1.0, min(N, M) / 300)  # a smaller matrix of the same shape has the same density, but for the noise
+        s = sigma * np.sqrt(scale) * random_spectrum(round(N / scale), round(M / scale), np.random.default_rng(0))
+        fig, ax = figures.singular_values({f"N = {N}, M = {M}, $\\sigma$ = {sigma:.3g}": (s, law)})
+        fig.set_layout_engine("none")
+        ax[0, 0].set_position([0.23, 0.18, 0.74, 0.7])
+        ax[0, 0].axvline(4, color="0.5", linestyle=":")  # where notebook 4 finds a transition, at beta = 1
+        ax[0, 0].set_xlim(0, 1.15 * law.high)
+        return fig
 
 
 def random_spectrum(N: int, M: int, rng: np.random.Generator) -> np.ndarray:
@@ -111,14 +123,6 @@ def random_spectrum(N: int, M: int, rng: np.random.Generator) -> np.ndarray:
     return np.sqrt(np.maximum(eigvalsh_tridiagonal(*squares, lapack_driver="sterf"), 0))
 
 
-def marchenko_pastur_explorer():
-    """Explorer of Eq. (21): N, M and sigma. None without ipywidgets."""
-    widgets = ipywidgets()
-    if widgets is None:
-        return None
-    controls = {
-        "N": widgets.IntSlider(784, 10, 3000, description="N"),
-        "M": widgets.IntSlider(500, 10, 3000, description="M"),
-        "sigma": widgets.FloatLogSlider(0.01, min=-3, max=-0.5, step=0.05, description="sigma"),
-    }
-    return explorer(controls, marchenko_pastur)
+def random_couplings() -> RandomCouplings:
+    """The explorer of Sec. 2.5."""
+    return RandomCouplings()

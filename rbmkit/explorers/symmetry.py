@@ -8,7 +8,9 @@ import numpy as np
 from matplotlib.figure import Figure
 from scipy.special import expit
 
-from rbmkit.explorers.widgets import explorer, ipywidgets
+from rbmkit.data import mnist, trained, trajectory
+from rbmkit.explorers.controls import Choice, Slider
+from rbmkit.explorers.explorer import Explorer
 from rbmkit.figures import symmetry as figures
 from rbmkit.figures.style import COLOURS, canvas
 from rbmkit.model import RBM
@@ -19,8 +21,8 @@ from rbmkit.symmetry import landau, landau_curve
 _COLUMNS = 10
 
 
-class Rotations:
-    """Generated digits under a rotation in the plane of two modes; call it for a figure.
+class Rotations(Explorer):
+    """Generated digits under a rotation in the plane of two modes.
 
     Parameters
     ----------
@@ -37,8 +39,14 @@ class Rotations:
         self.coefficients = m.y(h) * m.s
         self.noise = np.random.default_rng(rng).random(self.field.shape)
         self.before = self.noise < expit(self.field)
+        last = self.U.shape[1]
+        self.controls = {
+            "first": Slider("mode", 1, 1, last),
+            "second": Slider("and mode", 2, 1, last),
+            "angle": Slider("angle", 180, 0, 360, 10),
+        }
 
-    def __call__(self, first: int, second: int, angle: float) -> Figure:
+    def figure(self, first: int, second: int, angle: float) -> Figure:
         """The pictures after a rotation of modes `first` and `second` (from 1) by `angle` in degrees."""
         i, j, t = first - 1, second - 1, np.deg2rad(angle)
         field, title = self.field, "one mode has no plane: choose two"
@@ -63,22 +71,14 @@ class Rotations:
         return fig
 
 
-def rotation_explorer(source: Rotations):
-    """Explorer of rotated modes: two modes and the angle. None without ipywidgets."""
-    widgets = ipywidgets()
-    if widgets is None:
-        return None
-    last = source.U.shape[1]
-    controls = {
-        "first": widgets.IntSlider(1, 1, last, description="mode"),
-        "second": widgets.IntSlider(2, 1, last, description="and mode"),
-        "angle": widgets.IntSlider(180, 0, 360, 10, description="angle"),
-    }
-    return explorer(controls, source)
+def rotations() -> Rotations:
+    """40 pictures of the trained model, 200 steps from test digits."""
+    rbm = trained()
+    return Rotations(rbm, gibbs(rbm, mnist().test[:40], steps=200, rng=3).h, rng=0)
 
 
-class Wells:
-    """Landau's free energy of any of the first modes at any snapshot, with data and samples; call it for a figure.
+class Wells(Explorer):
+    """Landau's free energy of any of the first modes at any snapshot, with data and samples.
 
     Parameters
     ----------
@@ -99,6 +99,12 @@ class Wells:
             which = np.arange(shown)
             points = [m.to_uw(m.x(v, which), m.y(y, which), which)[0] for v, y in ((data, h), (s.v, s.h))]
             self.panels.append([self._panel(m, i, *(u[:, i] for u in points)) for i in which])
+        middle, names = self.epochs[len(self.epochs) // 2], [f"{epoch:g}" for epoch in self.epochs]
+        self.controls = {
+            "epoch": Choice("epoch", middle, self.epochs, texts=names),
+            "mode": Slider("mode", 1, 1, shown),
+            "ceiling": Slider("height", 40.0, 0.0, 3.0, 0.1, base=10.0),
+        }
 
     @staticmethod
     def _panel(m: Modes, i: int, data: np.ndarray, samples: np.ndarray) -> tuple:
@@ -108,7 +114,7 @@ class Wells:
         curves = {"quartic, Eq. (5.6)": polynomial(z), "exact marginal": landau_curve(m, i, z)}
         return m.s[i], polynomial.mu, z, curves, data, samples
 
-    def __call__(self, epoch: float, mode: int = 1, ceiling: float = 40.0) -> Figure:
+    def figure(self, epoch: float, mode: int = 1, ceiling: float = 40.0) -> Figure:
         """f_i(u) at a snapshot; the curves are cut at `ceiling` above their minimum."""
         s, mu, z, curves, data, samples = self.panels[self.epochs.index(epoch)][mode - 1]
         fig, ax = canvas(size=(6.4, 4.3), layout="none")
@@ -124,15 +130,8 @@ class Wells:
         return fig
 
 
-def landau_explorer(source: Wells):
-    """Explorer of the free energy: epoch, mode, height of the picture. None without ipywidgets."""
-    widgets = ipywidgets()
-    if widgets is None:
-        return None
-    options = [(f"{epoch:g}", epoch) for epoch in source.epochs]
-    controls = {
-        "epoch": widgets.SelectionSlider(options=options, value=source.epochs[len(options) // 2], description="epoch"),
-        "mode": widgets.IntSlider(1, 1, len(source.panels[0]), description="mode"),
-        "ceiling": widgets.FloatLogSlider(40, min=0, max=3, step=0.1, description="height"),
-    }
-    return explorer(controls, source)
+def wells() -> Wells:
+    """Eight stages of the stored training, and 300 test digits."""
+    run = trajectory()
+    models = {float(run.epochs[k]): run.rbm(k) for k in (0, 1, 2, 3, 4, 7, 12, len(run) - 1)}
+    return Wells({epoch: (rbm, modes(rbm)) for epoch, rbm in models.items()}, mnist().test[:300], rng=0)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import io
 import warnings
 from collections.abc import Mapping, Sequence
 
@@ -11,8 +10,10 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.figure import Figure
 
-from rbmkit.data import bars_and_stripes
-from rbmkit.explorers.widgets import EXPECTED, explorer, ipywidgets, picture, replaced
+from rbmkit.data import bars_and_stripes, mnist, trained
+from rbmkit.explorers import widgets
+from rbmkit.explorers.controls import Choice, Control, Slider
+from rbmkit.explorers.explorer import Explorer, png
 from rbmkit.figures.style import COLOURS, canvas
 from rbmkit.figures.training import completions
 from rbmkit.likelihood import exact_log_z, log_likelihood
@@ -23,13 +24,13 @@ from rbmkit.starts import METHODS
 from rbmkit.training import Training
 
 _SIDE, _HIDDEN, _UPDATES = 4, 12, 50
-_KEPT = 300  # trainings of a Replay
-BUTTONS = "train 250 updates", "start again"
+_BURSTS = 5  # of 50 updates, per press of the button
+_KEPT = 300  # trainings that are kept
 _ROWS, _ANSWERS = 28, 8  # of a digit, to a question
 
 
 class Session:
-    """The state behind the widget: a training, the likelihood so far, and the picture of both.
+    """A training, the likelihood so far, and the figure of both.
 
     Attributes
     ----------
@@ -43,32 +44,29 @@ class Session:
         start = RBM.random(_SIDE**2, _HIDDEN, sigma=0.1, rng=seed)
         self.training = Training(start, self.patterns, batch_size=len(self.patterns), rng=seed)
         self.likelihood = [self._measure()]
-        self._figure()
+        self._canvas()
 
-    def advance(self, method: str, steps: int, learning_rate: float, bursts: int = 5) -> bytes:
-        """Train for `bursts` times 50 updates with these settings; returns the new picture (PNG)."""
-        self.training.method, self.training.steps, self.training.optimiser = method, steps, SGD(learning_rate)
-        for _ in range(bursts):
+    def advance(self, method: str, steps: int, rate: float) -> None:
+        """Train for 5 times 50 updates with these settings."""
+        self.training.method, self.training.steps, self.training.optimiser = method, steps, SGD(rate)
+        for _ in range(_BURSTS):
             self.training.run(_UPDATES, progress=False)
             self.likelihood.append(self._measure())
-        return self.picture()
 
-    def picture(self) -> bytes:
-        """PNG of the likelihood curve and of samples after 100 steps."""
+    def figure(self) -> Figure:
+        """The likelihood curve, and samples after 100 steps."""
         updates = _UPDATES * np.arange(len(self.likelihood))
         self._line.set_data(updates, self.likelihood)
         self._left.set(xlim=(0, max(updates[-1], 1)), ylim=(min(self.likelihood) - 0.5, -2.5))
         samples = gibbs(self.training.rbm, 40, steps=100, rng=0).v.reshape(5, 8, _SIDE, _SIDE)
         tiles = np.pad(samples, ((0, 0), (0, 0), (0, 1), (0, 1)), constant_values=0)
         self._image.set_data(tiles.transpose(0, 2, 1, 3).reshape(5 * (_SIDE + 1), -1))
-        buffer = io.BytesIO()
-        self._fig.savefig(buffer, format="png")
-        return buffer.getvalue()
+        return self._fig
 
     def _measure(self) -> float:
         return log_likelihood(self.training.rbm, self.patterns, exact_log_z(self.training.rbm))
 
-    def _figure(self) -> None:
+    def _canvas(self) -> None:
         self._fig, (self._left, right) = canvas(1, 2, size=(4.2, 3.0), layout="none")
         self._fig.subplots_adjust(left=0.11, right=0.99, bottom=0.16, top=0.9, wspace=0.1)
         (self._line,) = self._left.plot([], [], color=COLOURS[0], markersize=3)
@@ -80,18 +78,34 @@ class Session:
         plt.close(self._fig)
 
 
-class Replay:
-    """A training from a fixed start, as the presses of its button made it: many readers share one; call it for a PNG.
+class Steering(Explorer):
+    """Train a 16 x 12 RBM on bars and stripes by pressing a button; its controls count from the next press on.
 
-    What short series of presses lead to is kept, so that the next press costs one burst and no more.
+    A picture is that of a training from a fixed start, as the presses made it: many readers share one explorer. What
+    short series of presses lead to is kept, so that the next press costs one burst and no more.
     """
+
+    buttons = "train 250 updates", "start again"
+    controls = {
+        "method": Choice("method", "PCD", METHODS, listed=True),
+        "steps": Slider("K", 5, 1, 50),
+        "rate": Slider("rate", 0.1, -3.0, 1.0, 0.25, base=10.0),
+    }
+    recorded = {"method": controls["method"], "updates": Slider("updates", 1000, 0, 2000, _UPDATES * _BURSTS)}
 
     def __init__(self):
         self.session = Session()
         self.known = {(): self._state()}
 
-    def __call__(self, presses: Sequence[Mapping[str, object]]) -> bytes:
-        """The picture after 250 updates for each of the `presses`, with its method, steps and rate."""
+    def figure(self, method: str, updates: int) -> Figure:
+        """After so many updates with K = 5 and the rate 0.1."""
+        return self._after([{"method": method, "steps": 5, "rate": 0.1}] * (updates // (_UPDATES * _BURSTS)))
+
+    def picture(self, *presses: Mapping[str, object]) -> bytes:
+        """PNG after 250 updates for each of the presses, with its method, steps and rate."""
+        return png(self._after(presses))
+
+    def _after(self, presses: Sequence[Mapping[str, object]]) -> Figure:
         moves = tuple((press["method"], press["steps"], press["rate"]) for press in presses)
         start = max(n for n in range(len(moves) + 1) if moves[:n] in self.known)
         self.session.training, self.session.likelihood = copy.deepcopy(self.known[moves[:start]])
@@ -100,76 +114,79 @@ class Replay:
             self.known[moves[: end + 1]] = self._state()
         for oldest in list(self.known)[1 : len(self.known) - _KEPT]:
             del self.known[oldest]
-        return self.session.picture()
+        return self.session.figure()
 
     def _state(self) -> tuple[Training, list[float]]:
         return copy.deepcopy((self.session.training, self.session.likelihood))
 
+    def box(self):
+        """A training of its own, with another start each time."""
+        library = widgets.ipywidgets()
+        return _steered(library, self.controls, self.buttons) if library else None
 
-def steer():
-    """Buttons and sliders that train a 16 x 12 RBM on bars and stripes; without ipywidgets, a line that says so."""
-    widgets = ipywidgets()
-    if widgets is None:
-        return None
+
+def _steered(library, controls: Mapping[str, Control], buttons: tuple[str, str]):
+    """Controls, buttons and a line, above the picture of one training."""
     session = Session()
-    image = picture(session.picture())
-    method = widgets.Dropdown(options=METHODS, value="PCD", description="method")
-    steps = widgets.IntSlider(value=5, min=1, max=50, description="K")
-    rate = widgets.FloatLogSlider(value=0.1, base=10, min=-3, max=1, step=0.25, description="rate")
-    train, reset = (widgets.Button(description=name) for name in BUTTONS)
+    image = widgets.image(png(session.figure()))
+    parts = {name: widgets.control(one) for name, one in controls.items()}
+    train, reset = (library.Button(description=name) for name in buttons)
     best = "dotted line: the best possible, ln(1/30)"
-    message = widgets.Label(best)
+    message = library.Label(best)
 
     def on_train(_) -> None:
         try:
             with warnings.catch_warnings(record=True) as caught:
-                image.value = session.advance(method.value, steps.value, rate.value)
+                session.advance(**{name: part.value for name, part in parts.items()})
+                image.value = png(session.figure())
             said = f"log-likelihood {session.likelihood[-1]:.3f} nats; the best possible is -3.401"
             message.value = f"{said}; {caught[-1].message}" if caught else said
-        except EXPECTED as error:
+        except widgets.EXPECTED as error:
             message.value = f"This training is beyond repair, start again: {error}"
 
     def on_reset(_) -> None:
         nonlocal session
         session = Session(seed=np.random.default_rng().integers(10**6))
-        image.value, message.value = session.picture(), best
+        image.value, message.value = png(session.figure()), best
 
     train.on_click(on_train)
     reset.on_click(on_reset)
-    box = widgets.VBox([widgets.HBox([method, steps, rate]), widgets.HBox([train, reset, message]), image])
-    updates = widgets.IntSlider(1000, 0, 2000, step=250, description="updates")
-    box.controls, box.frame = {"method": method, "updates": updates}, recorded  # see widgets.explorer
-    box.settings, box.replay, box.buttons = {"method": method, "steps": steps, "rate": rate}, Replay(), BUTTONS
-    return replaced(box)
+    return library.VBox([library.HBox([*parts.values()]), library.HBox([train, reset, message]), image])
 
 
-def recorded(method: str, updates: int) -> bytes:
-    """The picture (PNG) after so many updates with K = 5 and the rate 0.1, from the same start each time."""
-    return Session().advance(method, 5, 0.1, bursts=updates // _UPDATES)
+def steering() -> Steering:
+    """The explorer of Sec. 1.10."""
+    return Steering()
 
 
-def complete(rbm: RBM, pictures: np.ndarray):
-    """Sliders that choose one of `pictures` (n, 784), how many of its rows are given, and how long the chains are."""
-    widgets = ipywidgets()
-    if widgets is None:
-        return None
-    controls = {
-        "picture": widgets.IntSlider(0, 0, len(pictures) - 1, description="digit"),
-        "rows": widgets.IntSlider(_ROWS // 2, 0, _ROWS, description="rows given"),
-        "steps": widgets.SelectionSlider(options=[1, 3, 10, 30, 100], value=30, description="Gibbs steps"),
-    }
+class Completion(Explorer):
+    """The upper rows of a digit are given, and eight chains make the others, from random pixels.
 
-    def draw(picture: int, rows: int, steps: int) -> Figure:
-        return completed(rbm, pictures[picture], rows=rows, steps=steps)
+    Parameters
+    ----------
+    rbm : RBM
+    digits : (n, 784) array of 0 and 1
+    """
 
-    return explorer(controls, draw)
+    def __init__(self, rbm: RBM, digits: np.ndarray):
+        self.rbm, self.digits = rbm, digits
+        self.controls = {
+            "digit": Slider("digit", 0, 0, len(digits) - 1),
+            "rows": Slider("rows given", _ROWS // 2, 0, _ROWS),
+            "steps": Choice("Gibbs steps", 30, (1, 3, 10, 30, 100)),
+        }
+
+    def figure(self, digit: int, rows: int, steps: int) -> Figure:
+        """The question, the answers and the truth."""
+        held = np.arange(_ROWS**2) < _ROWS * rows
+        start = np.random.default_rng(0).integers(0, 2, (_ANSWERS, _ROWS**2), dtype=np.uint8)
+        start[:, held] = self.digits[digit][held]
+        chains = gibbs(self.rbm, start, steps=steps, clamped=held, rng=1)
+        answers = np.where(held, chains.v, self.rbm.visible_mean(chains.h))
+        return completions(self.digits[[digit]], held, answers[None])[0]
 
 
-def completed(rbm: RBM, picture: np.ndarray, *, rows: int, steps: int) -> Figure:
-    """The upper rows of a picture (784,), and what eight chains make of the others from random pixels."""
-    held = np.arange(_ROWS**2) < _ROWS * rows
-    start = np.random.default_rng(0).integers(0, 2, (_ANSWERS, _ROWS**2), dtype=np.uint8)
-    start[:, held] = picture[held]
-    chains = gibbs(rbm, start, steps=steps, clamped=held, rng=1)
-    answers = np.where(held, chains.v, rbm.visible_mean(chains.h))
-    return completions(picture[None], held, answers[None])[0]
+def completion() -> Completion:
+    """The trained model, and the first test digit of each kind."""
+    digits = mnist()
+    return Completion(trained(), np.array([digits.test[digits.test_labels == kind][0] for kind in range(10)]))

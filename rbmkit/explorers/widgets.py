@@ -1,14 +1,12 @@
-"""What all explorers share: ipywidgets if it is there, a picture of a figure, and controls above a picture."""
+"""Explorers in a notebook, by ipywidgets: controls above a picture, and memory that returns."""
 
 from __future__ import annotations
 
 import gc
 from collections.abc import Callable, Mapping
 from functools import cache
-from io import BytesIO
 
-import matplotlib.pyplot as plt
-from matplotlib.figure import Figure
+from rbmkit.explorers.controls import Control, Slider
 
 EXPECTED = (ValueError, ArithmeticError, OSError)  # bad input, divergence, a missing file: said, not raised
 
@@ -23,17 +21,22 @@ def ipywidgets():
     return ipywidgets
 
 
-def png(fig: Figure) -> bytes:
-    """The figure as a PNG file; closes it."""
-    file = BytesIO()
-    fig.savefig(file, format="png", dpi=80)
-    plt.close(fig)
-    return file.getvalue()
-
-
-def picture(value: bytes = b""):
+def image(value: bytes = b""):
     """A widget that shows a PNG file in its own size."""
     return ipywidgets().Image(value=value, format="png", layout={"align_self": "flex-start"})
+
+
+def control(one: Control, **options: object):
+    """The widget of a control."""
+    widgets, options = ipywidgets(), {"value": one.start, "description": one.name, **options}
+    if isinstance(one, Slider):
+        whole = all(isinstance(number, int) for number in (one.start, one.low, one.high, one.step))
+        kind = widgets.FloatLogSlider if one.base else widgets.IntSlider if whole else widgets.FloatSlider
+        return kind(min=one.low, max=one.high, step=one.step, **({"base": one.base} if one.base else {}), **options)
+    if one.listed:
+        options.pop("continuous_update", None)  # a list has nothing to let go
+    kind = widgets.Dropdown if one.listed else widgets.SelectionSlider
+    return kind(options=[(one.text(value), value) for value in one.values], **options)
 
 
 def described(values: Mapping[str, object]) -> str:
@@ -42,37 +45,32 @@ def described(values: Mapping[str, object]) -> str:
     return "Picture of the explorer at " + ", ".join(f"{name} = {value}" for name, value in short.items())
 
 
-def explorer(controls: Mapping[str, object], draw: Callable[..., Figure]):
-    """The controls above a picture of ``draw(name=value of the control, ...)``, drawn anew when one of them changes.
+def box(controls: Mapping[str, Control], picture: Callable[[Mapping[str, object]], bytes], *, eager: bool):
+    """Controls above the PNG file that `picture` makes of their values, made anew when one of them changes.
 
-    A ValueError, ArithmeticError or OSError of `draw` becomes one line in place of the picture. Another line, for
-    screen readers, says at which values it is drawn, since pictures of ipywidgets have no alt text. The box that is
-    returned has the attributes `controls` and `frame`, a function from values to a PNG file: the book calls it
-    for pictures that slide without a kernel.
+    An error that is EXPECTED becomes one line in place of the picture. Another line, for screen readers, says at
+    which values it is drawn, since pictures of ipywidgets have no alt text. Children: controls, that line, the
+    sentence, the picture.
     """
     widgets = ipywidgets()
-    image, message = picture(), widgets.Label()
+    shown, message = image(), widgets.Label()
     told = widgets.Label(layout={"height": "1px", "margin": "0", "overflow": "hidden"})
-
-    def frame(**values) -> bytes:
-        return png(draw(**values))
+    parts = {name: control(one, continuous_update=eager) for name, one in controls.items()}
 
     def redraw(_=None) -> None:
-        values = {name: control.value for name, control in controls.items()}
+        values = {name: part.value for name, part in parts.items()}
         try:
-            image.value, told.value = frame(**values), described(values)
+            shown.value, told.value = picture(values), described(values)
             message.value = ""
         except EXPECTED as error:
             message.value, told.value = " ".join(str(error).split()), ""
-        image.layout.display, message.layout.display = ("none", None) if message.value else (None, "none")
+        shown.layout.display, message.layout.display = ("none", None) if message.value else (None, "none")
 
-    for control in controls.values():
-        control.observe(redraw, names="value")
+    for part in parts.values():
+        part.observe(redraw, names="value")
     redraw()
     _freeze_imports()
-    box = widgets.VBox([*controls.values(), told, message, image])
-    box.controls, box.frame = dict(controls), frame
-    return replaced(box)
+    return widgets.VBox([*parts.values(), told, message, shown])
 
 
 @cache
@@ -82,15 +80,17 @@ def _freeze_imports() -> None:
     gc.freeze()
 
 
-_shown: dict[str, tuple[int, list]] = {}  # cell -> when it was executed last, and the explorers that it made
+_shown: dict[str, tuple[int, list]] = {}  # cell -> when it was executed last, and the boxes that it showed
 
 
-def replaced(box):
-    """The same explorer, after those are closed that an earlier execution of the same cell has made.
+def show(box) -> None:
+    """Show a box after those are closed that an earlier execution of the same cell has shown.
 
-    ipywidgets keeps every widget until it is closed, and the notebook keeps what each cell returned: both keep the
-    data that the explorer draws.
+    ipywidgets keeps every widget until it is closed, and with it the data that it draws. The notebook keeps what a
+    cell returns: so this returns nothing.
     """
+    from IPython.display import display
+
     cell, time = _execution()
     then, boxes = _shown.get(cell, (time, []))
     if then != time:
@@ -99,7 +99,7 @@ def replaced(box):
         boxes = []
     if cell:
         _shown[cell] = time, [*boxes, box]
-    return box
+    display(box)
 
 
 def _execution() -> tuple[str, int]:
@@ -116,14 +116,9 @@ def _execution() -> tuple[str, int]:
 
 def _close(widget) -> None:
     """Close a widget and all that it consists of, and let go of what it draws."""
-    for name in ("frame", "replay"):
-        vars(widget).pop(name, None)
-    parts = [*widget.trait_values().values(), *vars(widget).pop("controls", {}).values()]
-    for part in parts:
+    for part in widget.trait_values().values():
         for inner in part if isinstance(part, tuple) else [part]:
             if isinstance(inner, ipywidgets().Widget):
                 _close(inner)
     widget.unobserve_all()
     widget.close()
-    if hasattr(widget, "children"):
-        widget.children = ()
