@@ -6,7 +6,7 @@ had from here too, `rbmkit.reciprocal` and so on, and are loaded when they are f
 
 import importlib
 import pkgutil
-from types import ModuleType
+from typing import Any
 
 from rbmkit.data import (
     bars_and_stripes,
@@ -62,6 +62,7 @@ __all__ = [
     "from_rbms_hdf5",
     "from_sklearn",
     "mnist",
+    "modes",
     "planted",
     "read_idx",
     "regimes",
@@ -73,14 +74,19 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> ModuleType:
+_LATE = {"modes": "reciprocal"}  # names that are not worth the wait for what their module needs
+
+
+def __getattr__(name: str) -> Any:
+    if name in _LATE:
+        return getattr(importlib.import_module(f"rbmkit.{_LATE[name]}"), name)
     if name in _modules():
         return importlib.import_module(f"rbmkit.{name}")
     raise AttributeError(f"module 'rbmkit' has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *_modules()})
+    return sorted({*globals(), *_LATE, *_modules()})
 
 
 def _modules() -> set[str]:

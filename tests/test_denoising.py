@@ -1,4 +1,5 @@
-"""Denoising: the tilted RBM, the density and score of noisy states, and the law of the ends of paths.
+"""Denoising: the tilted RBM, the density and score of noisy states, and the law of the ends of
+paths.
 
 Statistical tests allow five standard errors, or a chi-squared of probability 1e-6, at fixed seeds.
 """
@@ -10,7 +11,7 @@ from scipy.stats import chi2
 
 from rbmkit import RBM, all_states, exact_log_z
 from rbmkit import denoising as dn
-from rbmkit.partition import mean_field, sweep
+from rbmkit.mean_field import mean_field, sweep
 
 STATES = all_states(6)
 CODES = STATES @ (1 << np.arange(6))
@@ -31,7 +32,8 @@ def misfit(ends, probability):
     counts = np.bincount(ends.astype(int) @ (1 << np.arange(6)), minlength=64)[CODES]
     expected = len(ends) * probability
     big = expected >= 5
-    seen, wanted = np.append(counts[big], counts[~big].sum()), np.append(expected[big], expected[~big].sum())
+    seen = np.append(counts[big], counts[~big].sum())
+    wanted = np.append(expected[big], expected[~big].sum())
     return chi2.sf(((seen - wanted) ** 2 / wanted).sum(), len(wanted) - 1)
 
 
@@ -41,15 +43,23 @@ def test_posterior_is_the_tilted_model(small, t):
     y = dn.add_noise(STATES[[11]], t, rng=1)[0]
     weight = law(small) * np.exp(y @ STATES.T - t / 2 * STATES.sum(axis=1))
     np.testing.assert_allclose(law(dn.tilted(small, y, t)), weight / weight.sum(), rtol=1e-9)
-    np.testing.assert_allclose(dn.exact_mean(small, y, t)[0], weight @ STATES / weight.sum(), rtol=1e-9)
+    np.testing.assert_allclose(
+        dn.exact_mean(small, y, t)[0], weight @ STATES / weight.sum(), rtol=1e-9
+    )
 
 
 def test_density_is_the_mixture_and_the_score_its_gradient(small):
-    t, y = 0.8, dn.add_noise(STATES[[11]], 0.8, rng=2)
-    mixture = law(small) @ np.exp(-((y - t * STATES) ** 2).sum(axis=1) / (2 * t)) / (2 * np.pi * t) ** 3
+    t = 0.8
+    y = dn.add_noise(STATES[[11]], 0.8, rng=2)
+    mixture = (
+        law(small) @ np.exp(-((y - t * STATES) ** 2).sum(axis=1) / (2 * t)) / (2 * np.pi * t) ** 3
+    )
     assert dn.log_density(small, y[0], t) == pytest.approx(np.log(mixture), abs=1e-10)
     step = 1e-4 * np.eye(6)
-    slope = [(dn.log_density(small, y[0] + e, t) - dn.log_density(small, y[0] - e, t)) / 2e-4 for e in step]
+    slope = [
+        (dn.log_density(small, y[0] + e, t) - dn.log_density(small, y[0] - e, t)) / 2e-4
+        for e in step
+    ]
     np.testing.assert_allclose(dn.score(small, y, t)[0], slope, atol=1e-8)
 
 
@@ -77,7 +87,9 @@ def test_gibbs_mean_is_exact_within_its_error(small):
     y = np.tile(dn.add_noise(STATES[[11]], 0.8, rng=6), (4000, 1))
     mean = next(dn.denoise(small, y, t=[0.8], steps=20, warm_up=200, rng=7)).mean
     error = mean.std(axis=0) / np.sqrt(len(y))
-    assert (np.abs(mean.mean(axis=0) - dn.exact_mean(small, y[:1], 0.8)[0]) < 5 * error + 1e-6).all()
+    assert (
+        np.abs(mean.mean(axis=0) - dn.exact_mean(small, y[:1], 0.8)[0]) < 5 * error + 1e-6
+    ).all()
 
 
 @pytest.mark.parametrize(("method", "order"), [("mean field", 1), ("tap", 2)])
@@ -106,7 +118,9 @@ def test_a_path_goes_on_from_a_noisy_state(small):
     """States of the model, noise up to t = 1, and back: the law is that of the model again."""
     rng = np.random.default_rng(11)
     v = STATES[rng.choice(64, 3000, p=law(small))]
-    back = dn.generate(small, dn.add_noise(v, 1.0, rng=rng), t=np.geomspace(1, 100, 60), method="exact", rng=rng).v
+    back = dn.generate(
+        small, dn.add_noise(v, 1.0, rng=rng), t=np.geomspace(1, 100, 60), method="exact", rng=rng
+    ).v
     assert misfit(back, law(small)) > 1e-6
     assert 0.5 < np.mean(back == v) < 0.99
 
