@@ -1,8 +1,11 @@
-"""Every explorer in a real browser: in JupyterLab, on the page of explorers, and as frames in the book.
+"""Every explorer in a real browser: in JupyterLab, on the page of explorers, and in the book, as frames or live.
 
 Needs Chromium or Google Chrome, on the PATH or named by RBMKIT_BROWSER; if that is set, a missing browser is a failure.
 """
 
+import base64
+import importlib.util
+import itertools
 import json
 import os
 import re
@@ -17,9 +20,12 @@ import urllib.request
 from contextlib import contextmanager
 
 import nbformat
+import numpy as np
 import pytest
 
-from rbmkit.explorers import NOTEBOOKS
+from rbmkit import RBM, gibbs, kernels, mnist, trained
+from rbmkit.explorers import NOTEBOOKS, completion
+from rbmkit.sampling import draw_seed
 from tools import series
 
 playwright = pytest.importorskip("playwright.sync_api", reason="browser tests need pip install '.[test]'")
@@ -184,9 +190,95 @@ def test_notebook_in_jupyterlab(lab, page, name):
     page.wait_for_function(READY)
     assert page.evaluate(ERRORS) == []
     boxes = page.locator(".jp-OutputArea-output .widget-vbox:has(> .widget-image)")
-    assert boxes.count() == len(NOTEBOOKS.get(name, ()))
+    makers = NOTEBOOKS.get(name, ())
+    assert boxes.count() == sum(make is not completion for make in makers)
     move_everything(page, boxes)
+    if completion in makers and importlib.util.find_spec("anywidget"):
+        complete(page)
     assert [problem for problem in page.trouble if "script error" in problem] == []
+
+
+# --------------------------------------------------------------------------------------------------- live, in a page
+
+# the states at the start and after 30 steps of the chains of each digit, of which the upper half is held
+SAMPLE = """([data, seed]) => {
+  const rbm = module.unpack(Uint8Array.from(atob(data), (c) => c.charCodeAt(0)));
+  const held = rbm.a.map((_, i) => (i < 14 * 28 ? 1 : 0)), copies = (states) => states.map((state) => [...state]);
+  return rbm.pictures.map((picture) => {
+    const chains = new module.Chains(rbm, picture, held, BigInt(seed)), start = copies(chains.v);
+    while (chains.steps < 30) chains.step();
+    return [start, copies(chains.v), copies(chains.h)];
+  });
+}"""
+WORDS = "seed => [0, 1, 5].map(k => [0, 7, 783].map(j => module.word(module.streamKey(BigInt(seed), k, k % 2, k), j)))"
+
+
+def random_word(seed, step, layer, chain, unit):
+    return kernels.random_word(np.uint64(kernels.stream_key(seed, step, layer, chain)), unit)
+
+
+@pytest.fixture
+def module(page):
+    """A page with the functions of the ES module."""
+    names = "{ Chains, streamKey, unpack, word }"
+    page.set_content(f'<script type="module">{completion().module}\nglobalThis.module = {names};</script>')
+    page.wait_for_function("() => globalThis.module")
+    return page
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2**63 - 2])
+def test_module_has_the_random_numbers_of_the_kernels(module, seed):
+    words = [[random_word(seed, k, k % 2, k, j) for j in (0, 7, 783)] for k in (0, 1, 5)]
+    assert module.evaluate(WORDS, str(seed)) == words
+
+
+def test_module_draws_the_states_of_the_kernel(module):
+    """Bit by bit. Fields are summed in another order: in one chain of 40 at most, this decides a draw."""
+    live, rbm, seed, held = completion(), trained(), draw_seed(np.random.default_rng(1)), np.arange(784) < 14 * 28
+    rounded = RBM(*(x.astype(kind).astype(float) for x, kind in ((rbm.W, "f2"), (rbm.a, "f4"), (rbm.b, "f4"))))
+    found = module.evaluate(SAMPLE, [base64.b64encode(live.data).decode(), str(seed)])
+    noise = [[random_word(seed + 1, 0, 0, c, i) & 1 for i in range(14 * 28, 784)] for c in range(8)]
+    digits, same = mnist(), []
+    for kind, (start, v, h) in enumerate(found):
+        picture = digits.test[digits.test_labels == kind][0]
+        assert np.array_equal(np.array(start)[:, held], np.tile(picture[held], (8, 1)))
+        assert np.array_equal(np.array(start)[:, ~held], noise)
+        chains = gibbs(rounded, np.array(start), steps=30, clamped=held, rng=1)
+        same += ((chains.v == v).all(axis=1) & (chains.h == h).all(axis=1)).tolist()
+    assert len(same) == 80
+    assert sum(same) >= 78
+
+
+def complete(page):
+    """The explorer that completes digits: sliders by keyboard, buttons, and ink in what is given."""
+    box = page.locator(".completion")
+    box.scroll_into_view_if_needed()
+    pictures, status = box.locator("canvas"), "document.querySelector('.completion > p').textContent"
+    assert pictures.count() == 10
+
+    def state(after=30):
+        page.wait_for_function(f"() => {status}.startsWith('after {after} ')")
+        return pictures.evaluate_all("all => all.map(one => one.toDataURL())")
+
+    digit, rows, steps = box.locator("input").all()
+    seen = [state()]
+    for slider, key, after in [(digit, "ArrowRight", 30), (rows, "ArrowLeft", 30), (steps, "ArrowRight", 31)]:
+        slider.focus()
+        page.keyboard.press(key)
+        seen.append(state(after))
+    assert seen[1][9] != seen[0][9]  # another digit
+    assert seen[2][0] != seen[1][0]  # one row less of it is given
+    assert seen[3][:1] + seen[3][9:] == seen[2][:1] + seen[2][9:]
+    run, again = box.locator("button").all()
+    again.click()
+    seen.append(state(31))
+    pictures.nth(0).click(position={"x": 8, "y": 8})
+    seen.append(state(31))
+    assert seen[5][0] != seen[4][0] == seen[3][0]
+    assert all(one[4] != other[4] for one, other in itertools.pairwise(seen))  # a chain
+    run.click()
+    page.wait_for_function(f"() => {status}.split(' ')[1] > 50")
+    run.click()
 
 
 # ------------------------------------------------------------------------------------------------ page of explorers
@@ -209,6 +301,9 @@ def test_live_explorers(explorers, page, name):
     for make in NOTEBOOKS[name]:
         page.goto(explorers)
         page.locator(f"a[href='/{make.__name__}']").click()
+        if make is completion:
+            complete(page)
+            continue
         image, buttons = page.locator(".frames img"), page.locator(".frames button")
         page.wait_for_function(DRAWN)
         for slider in page.locator(".frames input").all():
@@ -274,6 +369,13 @@ def test_frames_follow_a_finger(built_book, browser, name):
         places = [str(control.input_value()) for control in box.locator("input, select").all()]
         assert image.get_attribute("src").endswith(f"/{'-'.join(places)}.png")
     context.close()
+
+
+def test_completion_in_the_book(built_book, page):
+    """From the file, without a server."""
+    page.goto((built_book / "notebooks" / "01_training.html").as_uri())
+    complete(page)
+    assert page.trouble == []
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

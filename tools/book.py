@@ -32,6 +32,7 @@ from PIL import Image
 
 from rbmkit.explorers import EXPLORERS
 from rbmkit.explorers.explorer import Explorer, png
+from rbmkit.explorers.live import Live
 from tools import frames, series
 
 DOCS, DATA = series.ROOT / "docs", series.ROOT / "data"
@@ -40,7 +41,6 @@ SOURCE, HTML, FRAMES = BUILD / "source", BUILD / "html", BUILD / "frames"
 # at most so many values of each control of an explorer that moves in the book; others stay where they are
 GRID = {
     "steering": {"method": 3, "updates": 9},
-    "completion": {"digit": 10, "rows": 15},
     "landscapes": {"model": 6, "mode": 20},
     "random_couplings": {"N": 12, "M": 12},
     "saddles": {"model": 3, "scale": 12, "beta": 6},
@@ -233,7 +233,13 @@ def draw_frames(name: str) -> None:
     if (folder / "digest").exists() and (folder / "digest").read_text() == digest:
         return
     shutil.rmtree(folder, ignore_errors=True)
-    draw_explorer(EXPLORERS[name](), GRID[name], folder)
+    explorer = EXPLORERS[name]()
+    if isinstance(explorer, Live):
+        folder.mkdir(parents=True)
+        (folder / "data.js").write_text(explorer.script())
+        (folder / "module.txt").write_text(explorer.module, "utf-8")
+    else:
+        draw_explorer(explorer, GRID[name], folder)
     (folder / "digest").write_text(digest)
 
 
@@ -261,12 +267,15 @@ def digest_of_sources() -> str:
 
 def frames_html(name: str) -> str:
     """Controls and the first picture of an explorer; frames.js does the rest."""
-    folder = FRAMES / name
+    folder, where = FRAMES / name, f"../_static/frames/{name}"
+    if (folder / "data.js").exists():
+        note = "It runs in this page. Draw or erase ink in the rows that are given."
+        return frames.live_markup(name, (folder / "module.txt").read_text("utf-8"), f"{where}/data.js", note)
     axes = [frames.Axis(**axis) for axis in json.loads((folder / "axes.json").read_text())]
     first = "-".join(str(axis.start) for axis in axes)
     width = min(Image.open(folder / f"{first}.png").width, 560)  # in points of the screen
     note = "Drawn when the book was made. In the notebook and by <code>run.py explore</code> all controls are live."
-    return frames.markup(axes, f"../_static/frames/{name}", first, width=width, note=note)
+    return frames.markup(axes, where, first, width=width, note=note)
 
 
 # ---------------------------------------------------------------- pages made from the notebooks
@@ -357,7 +366,7 @@ def assemble() -> None:
     except OSError as error:
         raise SystemExit(f"run.py: the explorers cannot be drawn: {error}") from error
     for name in EXPLORERS:
-        ignored = shutil.ignore_patterns("*.json", "digest")
+        ignored = shutil.ignore_patterns("*.json", "*.txt", "digest")
         shutil.copytree(FRAMES / name, SOURCE / "_static" / "frames" / name, ignore=ignored)
     places = equations()
     (SOURCE / "notebooks").mkdir()

@@ -35,6 +35,7 @@ from urllib.parse import unquote, urlsplit
 
 from rbmkit.explorers import EXPLORERS, NOTEBOOKS
 from rbmkit.explorers.explorer import Explorer
+from rbmkit.explorers.live import Live
 from rbmkit.explorers.widgets import EXPECTED
 from tools import frames, series
 
@@ -62,7 +63,7 @@ def obedient() -> None:
 
 
 @functools.cache
-def explorer(name: str) -> Explorer:
+def explorer(name: str) -> Explorer | Live:
     """An explorer, loaded when a process first needs it."""
     return EXPLORERS[name]()
 
@@ -73,10 +74,19 @@ def load(name: str) -> None:
         explorer(make.__name__)
 
 
-def described(name: str) -> tuple[list[frames.Axis], tuple[str, ...]]:
-    """The controls of an explorer, as a page shows them, and the names of its buttons."""
-    controls = explorer(name).controls.values()
-    return [frames.axis(control, control.values) for control in controls], explorer(name).buttons
+def markup(name: str, note: str) -> str:
+    """The HTML of an explorer."""
+    one = explorer(name)
+    if isinstance(one, Live):
+        return frames.live_markup(name, one.module, f"/{name}/data.js", note)
+    axes = [frames.axis(control, control.values) for control in one.controls.values()]
+    first = "start" if one.buttons else "-".join(str(axis.start) for axis in axes)
+    return frames.markup(axes, f"/{name}", first, width=320, note=note, live=True, buttons=one.buttons)
+
+
+def script(name: str) -> bytes:
+    """The data of a live explorer."""
+    return explorer(name).script().encode()
 
 
 def draw(name: str, at: str) -> tuple[int, bytes]:
@@ -181,15 +191,15 @@ class Hall:
         if picture:
             status, content = self.pictures.get(name, picture[2])
             return status, "image/png" if status == 200 else "text/plain", content
+        if path == f"/{name}/data.js":
+            return 200, "text/javascript", self.pool.submit(script, name).result(PATIENCE)
         return 200, "text/html", self.explorer(name).encode()
 
     def explorer(self, name: str) -> str:
         """The page of one explorer."""
-        axes, buttons = self.pool.submit(described, name).result(PATIENCE)
-        first = "start" if buttons else "-".join(str(axis.start) for axis in axes)
         where = html.escape(title(home(name)))
         note = f"From notebook <i>{where}</i>, which explains it. <a href='/'>All explorers</a>"
-        body = frames.markup(axes, f"/{name}", first, width=320, note=note, live=True, buttons=buttons)
+        body = self.pool.submit(markup, name, note).result(PATIENCE)
         return written(headings(home(name))[name], body)
 
 

@@ -89,6 +89,14 @@ def markup(
     return "".join(lines)
 
 
+def live_markup(name: str, module: str, data: str, note: str) -> str:
+    """The HTML of an explorer that runs in the page; `data` is the address of its script, see `Live.script`."""
+    start = "const bytes = Uint8Array.from(atob(explorerData), (c) => c.charCodeAt(0));\n"
+    start += f"render({{ model: {{ get: () => bytes }}, el: document.getElementById('{name}') }});"
+    box = f'<div class="live"><div id="{name}"></div><p>{note}</p></div>'
+    return f'{box}\n\n<script defer src="{data}"></script>\n\n<script type="module">\n{module}\n{start}\n</script>\n'
+
+
 def control_markup(axis: Axis) -> str:
     """A slider, or a list to choose from."""
     name = html.escape(axis.name)

@@ -1,14 +1,16 @@
 """Interactive explorers of the notebooks: one module per notebook, built from the figures that stand beside them.
 
-Each is a function without arguments that makes an `Explorer` of stored data: ``explorers.landscapes().show()``.
+Each is a function without arguments that makes an `Explorer`, or a `Live` one that runs in the page, of stored data:
+``explorers.landscapes().show()``.
 """
 
 from rbmkit.explorers.bosons import relaxing_mode
 from rbmkit.explorers.denoising import dissolving
+from rbmkit.explorers.live import completion
 from rbmkit.explorers.partition import saddles
 from rbmkit.explorers.reciprocal import landscapes, random_couplings
 from rbmkit.explorers.symmetry import rotations, wells
-from rbmkit.explorers.training import completion, steering
+from rbmkit.explorers.training import steering
 
 NOTEBOOKS = {
     "01_training": (steering, completion),

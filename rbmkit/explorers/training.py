@@ -1,4 +1,4 @@
-"""Explorers of notebook 1: steer the training of a small RBM, and let a large one complete digits."""
+"""Explorer of notebook 1: steer the training of a small RBM."""
 
 from __future__ import annotations
 
@@ -10,12 +10,11 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.figure import Figure
 
-from rbmkit.data import bars_and_stripes, mnist, trained
+from rbmkit.data import bars_and_stripes
 from rbmkit.explorers import widgets
 from rbmkit.explorers.controls import Choice, Control, Slider
 from rbmkit.explorers.explorer import Explorer, png
 from rbmkit.figures.style import COLOURS, canvas
-from rbmkit.figures.training import completions
 from rbmkit.likelihood import exact_log_z, log_likelihood
 from rbmkit.model import RBM
 from rbmkit.optimisers import SGD
@@ -26,7 +25,6 @@ from rbmkit.training import Training
 _SIDE, _HIDDEN, _UPDATES = 4, 12, 50
 _BURSTS = 5  # of 50 updates, per press of the button
 _KEPT = 300  # trainings that are kept
-_ROWS, _ANSWERS = 28, 8  # of a digit, to a question
 
 
 class Session:
@@ -157,36 +155,3 @@ def _steered(library, controls: Mapping[str, Control], buttons: tuple[str, str])
 def steering() -> Steering:
     """The explorer of Sec. 1.10."""
     return Steering()
-
-
-class Completion(Explorer):
-    """The upper rows of a digit are given, and eight chains make the others, from random pixels.
-
-    Parameters
-    ----------
-    rbm : RBM
-    digits : (n, 784) array of 0 and 1
-    """
-
-    def __init__(self, rbm: RBM, digits: np.ndarray):
-        self.rbm, self.digits = rbm, digits
-        self.controls = {
-            "digit": Slider("digit", 0, 0, len(digits) - 1),
-            "rows": Slider("rows given", _ROWS // 2, 0, _ROWS),
-            "steps": Choice("Gibbs steps", 30, (1, 3, 10, 30, 100)),
-        }
-
-    def figure(self, digit: int, rows: int, steps: int) -> Figure:
-        """The question, the answers and the truth."""
-        held = np.arange(_ROWS**2) < _ROWS * rows
-        start = np.random.default_rng(0).integers(0, 2, (_ANSWERS, _ROWS**2), dtype=np.uint8)
-        start[:, held] = self.digits[digit][held]
-        chains = gibbs(self.rbm, start, steps=steps, clamped=held, rng=1)
-        answers = np.where(held, chains.v, self.rbm.visible_mean(chains.h))
-        return completions(self.digits[[digit]], held, answers[None])[0]
-
-
-def completion() -> Completion:
-    """The trained model, and the first test digit of each kind."""
-    digits = mnist()
-    return Completion(trained(), np.array([digits.test[digits.test_labels == kind][0] for kind in range(10)]))
