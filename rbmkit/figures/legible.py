@@ -66,8 +66,9 @@ def _under(artist: Artist, box: Bbox | None) -> bool:
         points = artist.get_offset_transform().transform(artist.get_offsets())
         paths = [] if len(points) > 1 else artist.get_paths()
         filled = len(artist.get_facecolor()) > 0
-    on_screen = [path.cleaned(artist.get_transform(), remove_nans=True) for path in paths]
-    pieces = [piece for path in on_screen for piece in path.to_polygons(closed_only=False)]
+    on_screen = (artist.get_transform().transform_path(path) for path in paths)
+    whole = [path.cleaned(remove_nans=True) for path in on_screen]
+    pieces = [piece for path in whole for piece in path.to_polygons(closed_only=False)]
     crossing = any(Path(piece).intersects_bbox(box, filled) for piece in pieces)
     inside = (points > box.min) & (points < box.max)
     return bool(inside.all(axis=1).any()) or crossing

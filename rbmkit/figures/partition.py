@@ -1,4 +1,4 @@
-"""Figures of notebook 3: states, estimates of ln Z, mean-field solutions, potentials of one mode."""
+"""Figures of notebook 3: states, estimates of ln Z, mean field, the potential of one mode."""
 
 from __future__ import annotations
 
@@ -164,7 +164,7 @@ def _minus_ais(ax: Axes, epochs: np.ndarray, curves: Mapping, brackets: Mapping)
         else:
             text = f"{label}: +{np.nanmin(value):.0f}\nand more"
             arrow = {"arrowstyle": "->", "color": COLOURS[k]}
-            place = {"xy": (0.02, top), "xytext": (0.02, 8), "ha": "center", "va": "top"}
+            place = {"xy": (0.02, top), "xytext": (0, 8), "ha": "left", "va": "top"}
             ax.annotate(text, fontsize=9, color=COLOURS[k], arrowprops=arrow, **place)
     band = brackets["RAISE"][0]
     low, high = np.minimum(band, 0), np.maximum(band, 0)

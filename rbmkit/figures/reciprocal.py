@@ -1,4 +1,4 @@
-"""Figures of notebook 2: landscapes of modes, singular values, kurtosis, the law of random states."""
+"""Figures of notebook 2: landscapes of modes, singular values, kurtosis, law of random states."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def landscape(
     if xlim[0] < x0 < xlim[1] and ylim[0] < y0 < ylim[1]:
         ax.plot(x0, y0, **STAR)
     else:
-        text = f"saddle at ({x0:.3g}, {y0:.3g})"
+        text = f"saddle at\n({x0:.3g}, {y0:.3g})"
         ax.text(0.03, 0.03, text, transform=ax.transAxes, fontsize=9, color="purple")
     ax.set(xlim=xlim, ylim=ylim)
     ax.set_title(rf"mode {i + 1}, $\lambda$ = {modes.s[i]:.2g}")
@@ -90,8 +90,10 @@ def classes(ax: Axes, u: np.ndarray, labels: np.ndarray, samples: np.ndarray) ->
 
 
 @house
-def streamlines(modes: Modes, i: int, paths: Sequence[np.ndarray], *, reach: float = 1.0) -> tuple[Figure, Axes]:
-    """One landscape around its saddle: contours, lines of steepest descent, and integrated paths (n, 2)."""
+def streamlines(
+    modes: Modes, i: int, paths: Sequence[np.ndarray], *, reach: float = 1.0
+) -> tuple[Figure, Axes]:
+    """One landscape around its saddle, with lines of steepest descent and paths (n, 2)."""
     checks.instance(modes, Modes, "modes")
     fig, ax = canvas(size=(5.2, 4.4))
     xlim, ylim = ((z - reach, z + reach) for z in (modes.x0[i], modes.y0[i]))
@@ -124,7 +126,7 @@ def _axis(ax: Axes, modes: Modes, i: int, slope: int) -> None:
 def one_state(
     modes: Modes, which: Sequence[int], x: np.ndarray, y: np.ndarray, image: np.ndarray
 ) -> tuple[Figure, Axes]:
-    """One state (x, y of shape (K,)) on several landscapes, below its picture; after Fig. 1, right."""
+    """One state, x and y of shape (K,), on landscapes, below its picture; after Fig. 1, right."""
     checks.instance(modes, Modes, "modes")
     rows = -(-len(which) // 4)
     ratios = {"height_ratios": (0.6, *[1] * rows)}
@@ -136,11 +138,12 @@ def one_state(
     for panel, i in zip(ax[1:].flat, which):
         reach = 1.6 * max(abs(x[i] - modes.x0[i]), abs(y[i] - modes.y0[i]), 0.3)
         landscape(panel, modes, i, *((z - reach, z + reach) for z in (modes.x0[i], modes.y0[i])))
-        panel.plot(x[i], y[i], "p", color="black", markersize=9, label="the state")
+        panel.plot(x[i], y[i], "p", color="black", markersize=9)
         panel.locator_params(nbins=4)
+        panel.title.set_fontsize(9)
     ax[0, 1].plot([], [], **STAR, label="saddle")
     ax[0, 1].plot([], [], "p", color="black", markersize=9, label="the state, $(x_i, y_i)$")
-    ax[0, 1].legend(loc="center left")
+    ax[0, 1].legend(loc="center left").set_in_layout(False)  # it may be wider than its panel
     return fig, ax
 
 
@@ -157,8 +160,8 @@ def data_and_samples(
     samples (x, y), arrays of shape (n, len(which)). Below stands where the digits of the last row
     are along u.
     """
-    ratios = {"height_ratios": (*[1] * len(rows), 1.25)}
-    size = (7.2 / len(which), 1.85)
+    ratios = {"height_ratios": (*[1] * len(rows), 1.2)}
+    size = (7.2 / len(which), 1.9)
     fig, ax = canvas(len(rows) + 1, len(which), size=size, squeeze=False, gridspec_kw=ratios)
     for row, (title, (modes, data, samples)) in zip(ax, rows.items()):
         for k, (panel, i) in enumerate(zip(row, which)):
@@ -171,6 +174,8 @@ def data_and_samples(
     for k, panel in enumerate(ax[-1]):
         along = [modes.to_uw(*z, which)[0][:, k] for z in (data, samples)]
         classes(panel, along[0], labels, along[1])
+        panel.locator_params(axis="x", nbins=4)
+        panel.tick_params(labelleft=k == 0)
     ax[-1, 0].set_ylabel(f"{title}\ndigit")
     return fig, ax
 
@@ -193,7 +198,7 @@ def _in_view(
 
 @house
 def mode_energies(mean: np.ndarray, std: np.ndarray, title: str = "") -> tuple[Figure, Axes]:
-    """Mean energy of each mode over some states, with the spread over the states, and the running sum."""
+    """Mean energy of each mode over some states, with its spread, and the running sum."""
     fig, ax = canvas(1, 2, size=(3.6, 3.2))
     i = np.arange(1, len(mean) + 1)
     ax[0].errorbar(i, mean, yerr=std, fmt="o", ecolor="0.7", elinewidth=1)
@@ -206,7 +211,9 @@ def mode_energies(mean: np.ndarray, std: np.ndarray, title: str = "") -> tuple[F
 
 # ---------------------------------------------------------------- singular values
 @house
-def singular_values(panels: Mapping[str, tuple[np.ndarray, MarchenkoPastur]]) -> tuple[Figure, Axes]:
+def singular_values(
+    panels: Mapping[str, tuple[np.ndarray, MarchenkoPastur]],
+) -> tuple[Figure, Axes]:
     """Histograms of singular values, the Marchenko-Pastur law, its maximum; after Fig. 3a-d."""
     columns = min(2, len(panels))
     fig, ax = canvas(-(-len(panels) // columns), columns, size=(3.6, 2.5), squeeze=False)
@@ -226,8 +233,10 @@ def singular_values(panels: Mapping[str, tuple[np.ndarray, MarchenkoPastur]]) ->
 
 
 @house
-def spectrum_history(panels: Mapping[str, tuple[np.ndarray, MarchenkoPastur]]) -> tuple[Figure, Axes]:
-    """Numbers of singular values in logarithmic bins, and those that the law of the bulk expects."""
+def spectrum_history(
+    panels: Mapping[str, tuple[np.ndarray, MarchenkoPastur]],
+) -> tuple[Figure, Axes]:
+    """Numbers of singular values in logarithmic bins, and those expected of the bulk."""
     rows = -(-len(panels) // 2)
     fig, ax = canvas(rows, 2, size=(3.6, 1.9), sharex=True, squeeze=False)
     bins = np.geomspace(0.03, 1.2 * max(s.max() for s, _ in panels.values()), 55)
@@ -313,7 +322,8 @@ def passing(
     for k in range(values.shape[2]):
         style = {"color": COLOURS[k % 7], "linestyle": _DASHES[k // 7], "marker": ""}
         ax[0].plot(epochs, values[:, :, k].T, linewidth=0.9, **style)
-        ax[0].text(epochs[-1], values[:, -1, k].mean(), f" {k + 1}" if k in (0, 1, 4) else "", va="center")
+        if k in (0, 1, 4):
+            ax[0].text(epochs[-1], values[:, -1, k].mean(), f" {k + 1}", va="center")
     ax[0].axhspan(*window, color=COLOURS[4], alpha=0.3, linewidth=0)
     ax[0].set(xlabel="epoch", ylabel=r"$\lambda_1, \lambda_2, \ldots$")
     for k, (title, (when, numbers)) in enumerate(counts.items()):
@@ -415,7 +425,7 @@ def kurtosis_against_size(
 def marginals(
     panels: Sequence[tuple[str, np.ndarray, np.ndarray, np.ndarray, np.ndarray]],
     *,
-    columns: int = 3,
+    columns: int = 4,
 ) -> tuple[Figure, Axes]:
     """Densities of projected random states; after Fig. 5.
 
@@ -453,8 +463,9 @@ def tails(
     for title, edge in edges.items():
         colour = COLOURS[list(curves).index(title) % 7]
         ax.axvline(edge, color=colour, linewidth=0.8)
-        place = {"ha": "right", "va": "top", "rotation": 90}
-        ax.text(edge, -5, f"edge, {title} ", color=colour, **place)
+        place = {"ha": "left", "va": "bottom", "rotation": 90}
+        lowest = min(np.min(values[np.isfinite(values)]) for values in curves.values())
+        ax.text(edge, lowest / np.log(10), f"edge, {title}", color=colour, **place)
     ax.set(xlabel=r"$x - \mu$", ylabel=r"$\log_{10}$ density")
     ax.legend()
     return fig, ax
