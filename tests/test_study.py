@@ -541,7 +541,8 @@ def test_the_figure_of_likelihoods_shows_means_spreads_and_both_ends(collected):
     one = study.statistics("cd-24-0")
     brackets = {"PCD": (found[0].epochs, upper, lower), "CD": (one.epochs, upper[:1], lower[:1])}
     _, (left, right) = likelihoods(brackets, start=2.0)
-    assert [text.get_text() for text in left.get_legend().get_texts()] == ["PCD", "CD"]
+    (legend,) = left.figure.legends
+    assert [text.get_text() for text in legend.get_texts()[:2]] == ["PCD", "CD"]
     line = left.containers[0].lines[0]
     assert np.allclose(line.get_xydata(), np.column_stack([found[0].epochs, upper.mean(axis=0)]))
     bars = np.array(left.containers[0].lines[2][0].get_segments())

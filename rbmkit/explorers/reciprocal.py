@@ -64,8 +64,9 @@ class Landscapes:
         keep = np.full(len(x), True) if digit is None else self.labels == digit
         if "data" in show:
             figures.cloud(ax, x[keep], y[keep], self.labels[keep])
+            figures.key(ax)
         if "samples" in show:
-            ax.scatter(gx, gy, **figures.HEXAGON)
+            figures.outline(ax, gx, gy)
         ax.set(xlabel="$x_i$", ylabel="$y_i$")
         return fig
 

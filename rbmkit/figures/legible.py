@@ -21,7 +21,7 @@ LETTERS = 9.0  # points: the smallest letters, sub- and superscripts aside
 
 
 def smallest_text(fig: Figure) -> float:
-    """Size of the smallest letters in points; infinite if there are none."""
+    """Size of the smallest letters of a drawn figure in points; infinite if there are none."""
     texts = fig.findobj(lambda artist: isinstance(artist, Text) and artist.get_visible())
     return min((text.get_fontsize() for text in texts if text.get_text().strip()), default=np.inf)
 

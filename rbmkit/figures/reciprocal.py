@@ -67,6 +67,13 @@ def cloud(ax: Axes, x: np.ndarray, y: np.ndarray, labels: np.ndarray) -> None:
     ax.scatter(x, y, s=2, c=colours, alpha=0.5, linewidths=0, rasterized=True)
 
 
+def key(ax: Axes) -> None:
+    """The digits in their colours, to the right of the axes."""
+    for digit, colour in enumerate(DIGIT_COLOURS):
+        place = {"transform": ax.transAxes, "ha": "center", "va": "center"}
+        ax.text(1.04, 0.95 - 0.1 * digit, str(digit), color=colour, fontweight="bold", **place)
+
+
 def outline(ax: Axes, x: np.ndarray, y: np.ndarray) -> None:
     """Two black lines, around half and nine tenths of the points; they hide nothing."""
     points = np.stack([x, y])[:, :_OUTLINED]
