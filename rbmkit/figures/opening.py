@@ -47,7 +47,6 @@ def opening(moments: Sequence[Moment], *, ceiling: float = 4.5) -> tuple[Figure,
     """One column per moment: -ln p(u) of mode 1, from two starts, above pictures of the model."""
     size = (WIDTH / len(moments), 1.75)
     fig, ax = canvas(2, len(moments), size=size, sharey="row")
-    fig.get_layout_engine().set(w_pad=0.02, h_pad=0.02)
     for moment, well, pictures in zip(moments, *ax, strict=True):
         _well(well, moment, ceiling)
         pictures.imshow(mosaic(moment.images), cmap="gray_r", vmin=0, vmax=1)
