@@ -45,7 +45,7 @@ EXTRAS = {  # of pyproject.toml, for the commands that need more than the notebo
     "book": ["notebooks", "book"],
     "slides": ["notebooks", "book"],
 }
-FIGURE = "alt", "width", "height"
+FIGURE = "alt", "width"  # what is kept of a picture: its description, and how wide it is shown
 WIDGET = "application/vnd.jupyter.widget-view+json"
 
 
@@ -175,7 +175,7 @@ def tidy(path):
         if "outputs" in cell:
             cell["outputs"] = [out for out in cell["outputs"] if WIDGET not in out.get("data", {})]
             for out in cell["outputs"]:
-                if "metadata" in out:  # the description and the size of a figure stay
+                if "metadata" in out:
                     found = {mime: m for mime, m in out["metadata"].items() if isinstance(m, dict)}
                     kept = {mime: {key: m[key] for key in FIGURE if m.get(key)} for mime, m in found.items()}
                     out["metadata"] = {mime: m for mime, m in kept.items() if m}

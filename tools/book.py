@@ -175,9 +175,9 @@ def page(name: str, places: dict[str, list[str]]):
             text = links(link_mentions(displayed(cell.source, name), name, places))
             cell.source = f"({section_label(name, k)})=\n{text}" if cell is first else text
         else:
-            for picture, alt in pictures(cell)[:1]:
-                width = Image.open(io.BytesIO(picture)).width // 2  # stored at twice the resolution
-                cell.metadata["mystnb"] = {"image": {"alt": " ".join(alt.split()), "width": f"{width}px"}}
+            alts = [alt for _, alt in pictures(cell)]
+            if alts:
+                cell.metadata["mystnb"] = {"image": {"alt": " ".join(alts[0].split())}}
             if "solution" in series.tags(cell):
                 cell.metadata["tags"] = [*series.tags(cell), "hide-cell"]
         cells.append(cell)

@@ -48,7 +48,8 @@ def landscape(
         ax.plot(x0, y0, **STAR)
     else:
         text = f"saddle at\n({x0:.3g}, {y0:.3g})"
-        ax.text(0.03, 0.03, text, transform=ax.transAxes, fontsize=9, color="purple")
+        place = {"transform": ax.transAxes, "va": "top"}
+        ax.text(0.03, 0.97, text, fontsize=9, color="purple", **place)
     ax.set(xlim=xlim, ylim=ylim)
     ax.set_title(rf"mode {i + 1}, $\lambda$ = {modes.s[i]:.2g}")
     ax.grid(False)

@@ -110,14 +110,13 @@ def digits(
 
 
 @house
-def legend_below(fig: Figure, *, columns: int = 3, **kwargs: object) -> None:
+def legend_below(fig: Figure, *, columns: int = 3) -> None:
     """One legend for all panels, below them; a label that several panels have stands there once."""
     handles = {}
     for ax in fig.axes:
         for handle, label in zip(*ax.get_legend_handles_labels()):
             handles.setdefault(label, handle)
-    place = {"loc": "outside lower center", "ncols": columns}
-    fig.legend(handles.values(), handles.keys(), **place, **kwargs)
+    fig.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=columns)
 
 
 def png(fig: Figure) -> bytes:
