@@ -45,6 +45,7 @@ EXTRAS = {  # of pyproject.toml, for the commands that need more than the notebo
     "book": ["notebooks", "book"],
     "slides": ["notebooks", "book"],
 }
+FIGURE = "alt", "width"  # what is kept of a picture: its description, and how wide it is shown
 WIDGET = "application/vnd.jupyter.widget-view+json"
 
 
@@ -178,9 +179,10 @@ def tidy(path):
         if "outputs" in cell:
             cell["outputs"] = [out for out in cell["outputs"] if WIDGET not in out.get("data", {})]
             for out in cell["outputs"]:
-                if "metadata" in out:  # the description of a figure stays
-                    alts = {mime: m.get("alt") for mime, m in out["metadata"].items() if isinstance(m, dict)}
-                    out["metadata"] = {mime: {"alt": alt} for mime, alt in alts.items() if alt}
+                if "metadata" in out:
+                    found = {mime: m for mime, m in out["metadata"].items() if isinstance(m, dict)}
+                    kept = {mime: {key: m[key] for key in FIGURE if m.get(key)} for mime, m in found.items()}
+                    out["metadata"] = {mime: m for mime, m in kept.items() if m}
     plain = json.dumps(nb, indent=1, ensure_ascii=False, sort_keys=True).replace(f"{ROOT}{os.sep}", "")
     path.write_text(plain + "\n", "utf-8", newline="\n")
 

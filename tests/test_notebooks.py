@@ -151,7 +151,7 @@ def quiz_problems(nb) -> list[str]:
 
 def size_problems(path: Path) -> list[str]:
     size = path.stat().st_size
-    return [] if size < 3 * MEGABYTE else [f"{path.name} has {size / MEGABYTE:.1f} MB, over 3"]
+    return [] if size < 2 * MEGABYTE else [f"{path.name} has {size / MEGABYTE:.1f} MB, over 2"]
 
 
 def markdown(nb):
@@ -456,10 +456,10 @@ def test_quiz_rule():
 
 
 def test_size_rule(tmp_path):
-    (tmp_path / "a.ipynb").write_bytes(b" " * (3 * MEGABYTE - 1))
+    (tmp_path / "a.ipynb").write_bytes(b" " * (2 * MEGABYTE - 1))
     assert size_problems(tmp_path / "a.ipynb") == []
-    (tmp_path / "a.ipynb").write_bytes(b" " * 3 * MEGABYTE)
-    assert size_problems(tmp_path / "a.ipynb") == ["a.ipynb has 3.0 MB, over 3"]
+    (tmp_path / "a.ipynb").write_bytes(b" " * 2 * MEGABYTE)
+    assert size_problems(tmp_path / "a.ipynb") == ["a.ipynb has 2.0 MB, over 2"]
 
 
 def test_equation_rule():

@@ -3,6 +3,7 @@
 import matplotlib.image
 import numpy as np
 import pytest
+from PIL import Image
 
 import rbmkit
 from rbmkit.figures.opening import Moment, mosaic, opening
@@ -58,7 +59,7 @@ def test_one_column_for_each_moment():
     assert ax.shape == (2, 3)
     assert [panel.get_title() for panel in ax[0]] == ["epoch 1"] * 3
     left, right = ax[0, 0].containers
-    assert left.get_label() == "from the left"
+    assert left.get_label() == "chains from the left"
     np.testing.assert_allclose(right[0].get_ydata() - left[0].get_ydata(), 1)
     assert np.nanmin(left[0].get_ydata()) == pytest.approx(-0.5)  # the mean of both sides begins at 0
 
@@ -71,6 +72,9 @@ def test_mosaic_has_the_pictures_in_order():
 
 
 def test_the_stored_picture_is_small():
-    assert script.FILE.stat().st_size < 100_000
+    assert script.FILE.stat().st_size < 150_000
     height, width, _ = matplotlib.image.imread(script.FILE).shape
-    assert width > 2 * height > 600
+    assert 7.2 * 192 >= width > 1.5 * height > 900
+    stored = Image.open(script.FILE).text
+    assert float(stored["smallest text"]) >= 9
+    assert stored["under legends"] == ""

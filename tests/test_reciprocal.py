@@ -229,7 +229,7 @@ def test_saddle_is_drawn_if_it_is_in_view_and_named_if_not():
 def test_landscape_explorer_draws_the_chosen_points(landscapes):
     ax = landscapes.figure("1", 3, digit="4", show="data").axes[0]
     assert ax.get_title().startswith("mode 3")
-    dots = ax.collections[-2].get_offsets()  # before the discs behind the numerals
+    dots = ax.collections[-1].get_offsets()
     m, (x, y) = landscapes.modes["1"], landscapes.points["1", "data"]
     chosen = landscapes.labels == 4
     np.testing.assert_allclose(dots, np.column_stack([x[chosen, 2], y[chosen, 2]]))

@@ -9,14 +9,13 @@ is the strongest mode of its moment: while the first modes grow they mix and cha
 
 from __future__ import annotations
 
-import io
 import sys
 
 import numpy as np
-from PIL import Image
 
 import rbmkit
 from rbmkit.figures.opening import Moment, opening
+from rbmkit.figures.style import png
 from rbmkit.reciprocal import Modes, modes
 from rbmkit.sampling import Chains
 from tools import series
@@ -74,7 +73,7 @@ def moment(run, epoch: float, rng: np.random.Generator) -> Moment:
     middle = (EDGES[1:] + EDGES[:-1]) / 2
     report(epoch, middle, potential, error, worst)
     one = rng.choice(2 * CHAINS, 12, replace=False)
-    title = f"epoch {epoch:g}: $\\lambda_1$ = {modes(rbm).s[0]:.1f}"
+    title = f"epoch {epoch:g}\n$\\lambda_1$ = {modes(rbm).s[0]:.1f}"
     return Moment(title, middle, potential, error, rbm.visible_mean(chains.h[one]))
 
 
@@ -95,9 +94,7 @@ def report(epoch: float, u: np.ndarray, potential: np.ndarray, error: np.ndarray
 def main() -> int:
     run, rng = rbmkit.trajectory(), np.random.default_rng(0)
     fig, _ = opening([moment(run, epoch, rng) for epoch in EPOCHS])
-    file = io.BytesIO()
-    fig.savefig(file, format="png", dpi=100)
-    Image.open(file).convert("RGB").quantize(64).save(FILE, optimize=True)
+    FILE.write_bytes(png(fig))
     print(f"{FILE.relative_to(series.ROOT)}: {FILE.stat().st_size / 1000:.0f} kB")
     return 0
 

@@ -75,8 +75,9 @@ class Landscapes(Explorer):
         keep = np.full(len(x), True) if digit == "all" else self.labels == int(digit)
         if "data" in show:
             figures.cloud(ax, x[keep], y[keep], self.labels[keep])
+            figures.key(ax)
         if "samples" in show:
-            ax.scatter(gx, gy, **figures.HEXAGON)
+            figures.outline(ax, gx, gy)
         ax.set(xlabel="$x_i$", ylabel="$y_i$")
         return fig
 

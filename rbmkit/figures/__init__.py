@@ -1,4 +1,4 @@
-"""Figures of the notebooks: one module per notebook, each function takes computed arrays and returns ``(fig, ax)``."""
+"""Figures of the notebooks: each function takes computed arrays and returns ``(fig, ax)``."""
 
 from rbmkit.figures.style import COLOURS, MARKERS, canvas, curves, digits, show
 

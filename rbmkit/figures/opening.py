@@ -1,4 +1,4 @@
-"""The picture on the front page: the double well of the leading mode opens while the model learns to draw digits."""
+"""The picture on the front page: a double well opens while the model learns to draw digits."""
 
 from __future__ import annotations
 
@@ -6,11 +6,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from rbmkit.figures.style import COLOURS, canvas
+from rbmkit.figures.legible import WIDTH
+from rbmkit.figures.style import COLOURS, canvas, house, legend_below
 
 _ROWS, _COLUMNS = 3, 4  # of pictures below each curve
+_SIDES = (
+    ("<", COLOURS[0], "chains from the left"),
+    (">", COLOURS[1], "chains from the right"),
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -23,7 +29,8 @@ class Moment:
     u : (B,) array
         Centres of bins of the unstable coordinate of mode 1, Eq. (19).
     potential, error : (2, B) arrays
-        -ln p(u), from chains of two starts, and its standard error, in units of kT; NaN in bins that are too rare.
+        -ln p(u), from chains of two starts, and its standard error, in units of kT; NaN in bins
+        that are too rare.
     images : (12, 784) array
         Pictures that the model draws then.
     """
@@ -35,25 +42,26 @@ class Moment:
     images: np.ndarray
 
 
+@house
 def opening(moments: Sequence[Moment], *, ceiling: float = 4.5) -> tuple[Figure, np.ndarray]:
-    """One column per moment: -ln p(u) of mode 1, from chains of two starts, above pictures drawn from the model."""
-    fig, ax = canvas(2, len(moments), size=(2.35, 1.95), sharey="row", layout="constrained")
-    fig.get_layout_engine().set(w_pad=0.03, h_pad=0.02)
+    """One column per moment: -ln p(u) of mode 1, from two starts, above pictures of the model."""
+    size = (WIDTH / len(moments), 1.75)
+    fig, ax = canvas(2, len(moments), size=size, sharey="row")
     for moment, well, pictures in zip(moments, *ax, strict=True):
         _well(well, moment, ceiling)
-        pictures.imshow(mosaic(moment.images), cmap="gray_r", vmin=0, vmax=1, interpolation="nearest")
+        pictures.imshow(mosaic(moment.images), cmap="gray_r", vmin=0, vmax=1)
         pictures.set_axis_off()
     ax[0, 0].set_ylabel("$-\\ln\\,p(u_1)$  (kT)")
-    ax[0, 0].legend(fontsize=9, loc="center right", handlelength=1.2)
+    legend_below(fig)
     return fig, ax
 
 
-def _well(ax, moment: Moment, ceiling: float) -> None:
+def _well(ax: Axes, moment: Moment, ceiling: float) -> None:
     lowest = np.nanmin(moment.potential.mean(axis=0))
-    styles = (("<", COLOURS[0], "from the left"), (">", COLOURS[1], "from the right"))
-    for values, error, (marker, colour, label) in zip(moment.potential, moment.error, styles, strict=True):
-        bars = {"yerr": error, "elinewidth": 1, "linewidth": 1.2}
-        ax.errorbar(moment.u, values - lowest, marker=marker, color=colour, markersize=4, label=label, **bars)
+    sides = zip(moment.potential, moment.error, _SIDES, strict=True)
+    for values, error, (marker, colour, label) in sides:
+        style = {"marker": marker, "color": colour, "linewidth": 1.2, "label": label}
+        ax.errorbar(moment.u, values - lowest, yerr=error, elinewidth=1, **style)
     ax.set(title=moment.title, xlabel="$u_1$", xlim=(-9, 9), ylim=(-0.3, ceiling))
 
 

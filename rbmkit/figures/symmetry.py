@@ -1,4 +1,4 @@
-"""Figures of notebook 5: rotated weights, hierarchical learning, Landau's free energy and its order parameters."""
+"""Figures of symmetry breaking: rotated weights, hierarchical learning, Landau's free energy."""
 
 from __future__ import annotations
 
@@ -9,7 +9,10 @@ from matplotlib.axes import Axes
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 
-from rbmkit.figures.style import COLOURS, MARKERS, canvas
+from rbmkit.figures.style import COLOURS, MARKERS, canvas, house, legend_below
+
+_DASHES = ("-", "--", "-.", ":")
+_STARTS = ("from ones", "from zeros", "random")
 
 
 def _epochs(ax: Axes, last: float) -> None:
@@ -22,28 +25,34 @@ def _epochs(ax: Axes, last: float) -> None:
 
 
 # ---------------------------------------------------------------- rotations of the weights
+@house
 def weight_histograms(panels: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> tuple[Figure, Axes]:
     """Densities of the weights before and after rotations, on a logarithmic axis; after Fig. 4."""
-    fig, ax = canvas(1, len(panels), size=(7.2 / len(panels), 2.6), squeeze=False)
+    columns = min(2, len(panels))
+    fig, ax = canvas(-(-len(panels) // columns), columns, size=(3.6, 2.3), squeeze=False)
     for panel, (title, (before, after)) in zip(ax.flat, panels.items()):
         edge = np.quantile(np.abs(before), 0.9999)
         for k, (name, W) in enumerate((("before", before), ("after", after))):
             density, edges = np.histogram(W, bins=80, range=(-edge, edge), density=True)
-            style = {"color": COLOURS[k], "linestyle": ("-", "--")[k], "marker": MARKERS[k], "markevery": 10}
-            panel.plot((edges[1:] + edges[:-1]) / 2, np.where(density > 0, density, np.nan), label=name, **style)
+            style = {"color": COLOURS[k], "linestyle": _DASHES[k], "marker": MARKERS[k]}
+            seen = np.where(density > 0, density, np.nan)
+            panel.plot((edges[1:] + edges[:-1]) / 2, seen, label=name, markevery=10, **style)
         panel.set(title=title, xlabel="$W_{ij}$", yscale="log")
-    ax[0, 0].set_ylabel("density")
-    ax[0, 0].legend(fontsize=9)
+    for panel in ax[:, 0]:
+        panel.set_ylabel("density")
+    legend_below(fig)
     return fig, ax
 
 
+@house
 def divergences(
     series: Mapping[str, tuple[Sequence[int], Sequence[np.ndarray]]], null: Mapping[str, np.ndarray]
 ) -> tuple[Figure, Axes]:
     """Jensen-Shannon divergence against hidden size; after Fig. 4.
 
-    `series` maps a title to (sizes, values of the replicas of each size): mean, and standard deviation as a bar. `null`
-    maps a title to values that untrained models give: a band from the smallest to the largest, and their mean.
+    `series` maps a title to (sizes, values of the replicas of each size): mean, and standard
+    deviation as a bar. `null` maps a title to values that untrained models give: a band from the
+    smallest to the largest, and their mean.
     """
     fig, ax = canvas(size=(7.2, 3.8))
     for k, (title, (sizes, values)) in enumerate(series.items()):
@@ -54,165 +63,223 @@ def divergences(
         colour = COLOURS[len(series) + k]
         ax.axhspan(values.min(), values.max(), color=colour, alpha=0.4, linewidth=0)
         ax.axhline(values.mean(), color=colour, linestyle=("--", ":")[k % 2], label=title)
-    ax.set(xscale="log", yscale="log", xlabel="hidden units $M$", ylabel="Jensen-Shannon divergence (nats)")
+    ax.set(xscale="log", yscale="log", xlabel="hidden units $M$")
+    ax.set_ylabel("Jensen-Shannon divergence (nats)")
     sizes = sorted({size for row, _ in series.values() for size in row})
     ax.set_xticks(sizes, [str(size) for size in sizes])
     ax.minorticks_off()
-    ax.legend(fontsize=9, loc="center left", bbox_to_anchor=(1, 0.5))
+    fig.legend(loc="outside right center")
     return fig, ax
 
 
-def history(epochs: np.ndarray, panels: Mapping[str, tuple[Mapping[str, tuple], str]]) -> tuple[Figure, Axes]:
-    """Curves against the epoch; each panel: (values,) or (values, errors) by label, and the vertical scale."""
-    fig, ax = canvas(1, len(panels), size=(7.2 / len(panels), 3.3), squeeze=False)
+@house
+def history(
+    epochs: np.ndarray, panels: Mapping[str, tuple[Mapping[str, tuple], str]]
+) -> tuple[Figure, Axes]:
+    """Curves against the epoch, above each panel what is drawn in it.
+
+    Each panel: (values,) or (values, errors) by label, and the vertical scale.
+    """
+    fig, ax = canvas(1, len(panels), size=(7.2 / len(panels), 3.6), squeeze=False)
     for panel, (title, (series, scale)) in zip(ax.flat, panels.items()):
         for k, (label, (y, *error)) in enumerate(series.items()):
-            style = {"color": COLOURS[k % 7], "marker": MARKERS[k % 8], "capsize": 2, "elinewidth": 1}
-            panel.errorbar(epochs[: len(y)], y, yerr=error[0] if error else None, label=label, **style)
+            style = {"color": COLOURS[k % 7], "marker": MARKERS[k % 8], "label": label}
+            bars = {"yerr": error[0] if error else None, "capsize": 2, "elinewidth": 1}
+            panel.errorbar(epochs[: len(y)], y, **bars, **style)
         _epochs(panel, epochs[-1])
-        panel.set(ylabel=title, yscale=scale)
-        panel.legend(fontsize=9, loc="upper center", bbox_to_anchor=(0.5, -0.2), ncols=3)
+        panel.set(title=title, yscale=scale)
+        panel.legend(loc="upper center", bbox_to_anchor=(0.5, -0.18), ncols=2)
     return fig, ax
 
 
 # ---------------------------------------------------------------- hierarchical learning
-def growth(updates: np.ndarray, measured: np.ndarray, predicted: np.ndarray, critical: float) -> tuple[Figure, Axes]:
-    """Singular values (updates, modes) of a training, and of its linear theory, with lines where a mode is critical."""
-    fig, ax = canvas(size=(6.6, 3.8))
+@house
+def growth(
+    updates: np.ndarray, measured: np.ndarray, predicted: np.ndarray, critical: float
+) -> tuple[Figure, Axes]:
+    """Singular values (updates, modes) of a training, and of its linear theory.
+
+    Lines are at the values where a mode is critical.
+    """
+    fig, ax = canvas(size=(7.2, 3.9))
     for k in range(measured.shape[1]):
+        style = {"color": COLOURS[k], "marker": MARKERS[k], "label": rf"$\lambda_{k + 1}$"}
         ax.plot(updates, predicted[:, k], "--", color=COLOURS[k], marker="", linewidth=1)
-        ax.plot(updates, measured[:, k], color=COLOURS[k], marker=MARKERS[k], label=rf"$\lambda_{k + 1}$")
+        ax.plot(updates, measured[:, k], **style)
     ax.axhline(4, color="black", linestyle=":", linewidth=1)
-    ax.text(updates[-1], 3.85, r"$\lambda_c=4$", ha="right", va="top", fontsize=10)
+    ax.text(updates[-1], 3.85, r"$\lambda_c=4$", ha="right", va="top")
     ax.axhline(critical, color="0.4", linestyle="-.", linewidth=1)
-    ax.text(updates[0], critical * 1.05, rf"$\lambda_c={critical:.2f}$, real pixels", va="bottom", fontsize=10)
-    ax.plot([], [], "--", color="black", marker="", label="linear theory")
-    ax.set(xlabel="update", ylabel="singular value", yscale="log", ylim=(0.9 * measured.min(), 1.6 * measured.max()))
+    ax.text(updates[0], critical * 1.05, rf"$\lambda_c={critical:.2f}$, real pixels", va="bottom")
+    ax.plot([], [], "--", color="black", marker="", label="linear\ntheory")
+    ax.set(xlabel="update", ylabel="singular value", yscale="log")
+    ax.set_ylim(0.9 * measured.min(), 1.6 * measured.max())
     ax.set_yticks([0.5, 1, 2, 4], ["0.5", "1", "2", "4"])
     ax.minorticks_off()
-    ax.legend(fontsize=9, loc="center left", bbox_to_anchor=(1, 0.5))
+    fig.legend(loc="outside right center")
     return fig, ax
 
 
+@house
 def overlaps(panels: Mapping[str, np.ndarray]) -> tuple[Figure, Axes]:
     """Matrices |U_i . P_j| of modes with principal components, black for 1."""
-    fig, ax = canvas(1, len(panels), size=(7.2 / len(panels), 2.3), squeeze=False)
+    fig, ax = canvas(1, len(panels), size=(7.2 / len(panels), 2.3), squeeze=False, sharey=True)
     for panel, (title, matrix) in zip(ax.flat, panels.items()):
         edges = 0.5, matrix.shape[1] + 0.5, matrix.shape[0] + 0.5, 0.5
         image = panel.imshow(matrix, cmap="Greys", vmin=0, vmax=1, extent=edges)
-        panel.set(title=title, xlabel="principal component $j$")
+        panel.set(title=title, xticks=range(2, matrix.shape[1] + 1, 2))
         panel.grid(False)
     ax[0, 0].set_ylabel("mode $i$")
+    fig.supxlabel("principal component $j$", fontsize=10)
     fig.colorbar(image, ax=ax, label=r"$|U_i\cdot P_j|$", shrink=0.85)
     return fig, ax
 
 
+@house
 def mosaics(panels: Mapping[str, np.ndarray], *, columns: int = 5) -> tuple[Figure, Axes]:
-    """Sets of images (n, 784) side by side, the first as it is; in the others what is added to it is orange, what is
-    taken away blue; after Fig. 6."""
-    fig, ax = canvas(1, len(panels), size=(7.2 / len(panels), 1.9), squeeze=False)
+    """Sets of images (n, 784), the first as it is; after Fig. 6.
+
+    In the others what is added to it is orange, what is taken away blue.
+    """
+    across = min(2, len(panels))
+    fig, ax = canvas(-(-len(panels) // across), across, size=(3.6, 1.75), squeeze=False)
     first = np.asarray(next(iter(panels.values())), int)
-    shades = np.array([to_rgb(colour) for colour in ("white", COLOURS[0], COLOURS[1], "0.45")])
+    shades = np.array([to_rgb(name) for name in ("white", COLOURS[0], COLOURS[1], "0.45")])
     for panel, (title, images) in zip(ax.flat, panels.items()):
         rows = len(images) // columns
-        code = first + 2 * np.asarray(images, int)  # 0 paper, 1 taken away, 2 added, 3 ink in both
-        tiles = np.pad(code.reshape(rows, columns, 28, 28), ((0, 0), (0, 0), (1, 1), (1, 1)))
-        panel.imshow(shades[tiles.transpose(0, 2, 1, 3).reshape(rows * 30, -1)], interpolation="nearest")
-        panel.set_title(title, fontsize=10)
-        panel.set(xticks=[], yticks=[])
-        panel.grid(False)
+        # 0 paper, 1 taken away, 2 added, 3 ink in both
+        code = (first + 2 * np.asarray(images, int)).reshape(rows, columns, 28, 28)
+        tiles = np.pad(code, ((0, 0), (0, 0), (1, 1), (1, 1)))
+        whole = tiles.transpose(0, 2, 1, 3).reshape(rows * 30, -1)
+        panel.imshow(shades[whole], interpolation="nearest")
+        panel.set_title(title)
+    for panel in ax.flat:
+        panel.set_axis_off()
     return fig, ax
 
 
+@house
 def effects(
     rank: np.ndarray, curves: Mapping[str, tuple[str, np.ndarray, np.ndarray, tuple[float, float]]]
 ) -> tuple[Figure, Axes]:
     """What a rotation of two neighbouring modes does, against their rank.
 
-    Each panel: axis label, values and standard errors at `rank`, and (value, error) of drawing the pixels again: a
-    band.
+    Each panel: axis label, values and standard errors at `rank`, and (value, error) of drawing the
+    pixels again: a band.
     """
-    fig, ax = canvas(1, len(curves), size=(7.2 / len(curves), 2.8), squeeze=False)
-    for k, (panel, (title, (label, y, error, (again, again_error)))) in enumerate(zip(ax.flat, curves.items())):
+    fig, ax = canvas(1, len(curves), size=(7.2 / len(curves), 3.1), squeeze=False)
+    for k, (panel, (title, (label, y, error, band))) in enumerate(zip(ax.flat, curves.items())):
         panel.errorbar(rank, y, yerr=error, color=COLOURS[k], marker=MARKERS[k], capsize=2)
-        panel.axhspan(again - again_error, again + again_error, color="0.6", alpha=0.6, linewidth=0)
-        panel.axhline(again, color="0.3", linestyle="--", linewidth=1)
+        again, spread = band
+        panel.axhspan(again - spread, again + spread, color="0.6", alpha=0.6, linewidth=0)
+        label_again = "pixels drawn again, unrotated"
+        panel.axhline(again, color="0.3", linestyle="--", linewidth=1, label=label_again)
         panel.set(title=title, xscale="log", xlabel="rank of the first mode", ylabel=label)
-    ax[0, 0].text(rank[0], ax[0, 0].get_ylim()[0], " dashed: drawn again,\n unrotated", fontsize=9, va="bottom")
+    legend_below(fig)
     return fig, ax
 
 
 # ---------------------------------------------------------------- Landau
-def landau_curves(ax: Axes, z: np.ndarray, curves: Mapping[str, np.ndarray], *, ceiling: float) -> None:
+def landau_curves(
+    ax: Axes, z: np.ndarray, curves: Mapping[str, np.ndarray], *, ceiling: float
+) -> None:
     """Free energies over z, each from its minimum within view, cut at `ceiling`."""
-    styles = ("-", "--", "-.", ":")
     for k, (label, f) in enumerate(curves.items()):
         y = f - np.min(f[np.isfinite(f)])
-        style = {"color": COLOURS[k], "linestyle": styles[k % 4], "marker": MARKERS[k], "markevery": 25}
-        ax.plot(z, np.where(y < ceiling, y, np.nan), label=label, **style)
+        style = {"color": COLOURS[k], "linestyle": _DASHES[k % 4], "marker": MARKERS[k]}
+        ax.plot(z, np.where(y < ceiling, y, np.nan), label=label, markevery=25, **style)
     ax.set_ylim(-0.04 * ceiling, ceiling)
 
 
 def rug(ax: Axes, data: np.ndarray, samples: np.ndarray, ceiling: float) -> None:
-    """Histograms of data (filled) and of short chains (outline) along the lower edge, half the height of the axes."""
+    """Histograms of data (filled) and of short chains (outline) along the lower edge of the axes.
+
+    They are half as high as it.
+    """
     low, high = min(data.min(), samples.min()), max(data.max(), samples.max())
     bins = np.linspace(low, high, 31)
-    for values, style in (
-        (data, {"histtype": "stepfilled", "color": COLOURS[5], "alpha": 0.6, "label": "test digits"}),
-        (samples, {"histtype": "step", "color": "black", "label": "20 steps from digits"}),
-    ):
+    filled = {"histtype": "stepfilled", "color": COLOURS[5], "alpha": 0.6, "label": "test digits"}
+    outline = {"histtype": "step", "color": "black", "label": "20 steps from digits"}
+    for values, style in ((data, filled), (samples, outline)):
         counts, _ = np.histogram(values, bins)
         scale = 0.5 * ceiling / counts.max()
         ax.hist(values, bins, weights=np.full(len(values), scale), **style)
 
 
+@house
 def double_wells(panels: Sequence[tuple], *, ceiling: float = 8.0) -> tuple[Figure, Axes]:
-    """-ln p(u_1) measured in equilibrium, above; Landau's f_1 on its own scale, below.
+    """-ln p(u_1) measured in equilibrium, above; the same on the scale of Landau's f_1, below.
 
-    Each panel: title; u (n,), -ln p with errors (n,), and that of the three starts alone (3, n); z and f_1(z). All in
-    kT above their minimum, cut at `ceiling` in the upper row.
+    Each panel: title; u (n,), -ln p with errors (n,), and that of the three starts alone (3, n); z
+    and f_1(z). All in kT above their minimum, -ln p up to `ceiling`. The lower panels reach a
+    little above the hill of f_1 if there is one.
     """
-    fig, ax = canvas(2, len(panels), size=(7.2 / len(panels), 2.4), sharex=True, sharey="row", squeeze=False)
-    for k, (title, u, (free, error), starts, z, f_1) in enumerate(panels):
-        for panel, top in zip(ax[:, k], (ceiling, None)):
-            shown = free < ceiling
-            for row, marker, colour, label in zip(starts, MARKERS, COLOURS, ("from ones", "from zeros", "random")):
-                style = {"markerfacecolor": "none", "color": colour, "markersize": 4, "linestyle": "none"}
-                seen = np.flatnonzero(row < ceiling)[::4]
-                panel.plot(u[seen], row[seen], marker, label=label, **style)
-            panel.errorbar(u[shown], free[shown], error[shown], color="black", marker="", linewidth=1.2, label="all")
-            depth = f_1 - np.nanmin(f_1)
-            keep = np.isfinite(depth) & (depth < (top or 1.05 * np.nanmax(depth[np.abs(z) < 6])))
-            panel.plot(z, np.where(keep, depth, np.nan), "--", color=COLOURS[1], marker="", label="Landau's $f_1$")
-            panel.set(xlim=(-12.5, 12.5))
-        ax[0, k].set(title=title, ylim=(-0.3, ceiling))
-        ax[1, k].set(xlabel="$u_1$", ylim=(-4, 110))
+    size = (7.2 / len(panels), 2.5)
+    fig, ax = canvas(2, len(panels), size=size, sharex="row", squeeze=False)
+    for (upper, lower), (title, u, measured, starts, z, f_1) in zip(ax.T, panels):
+        depth = f_1 - np.nanmin(f_1)
+        for panel in (upper, lower):
+            _measured_well(panel, u, *measured, ceiling)
+            panel.plot(z, depth, "--", color=COLOURS[1], marker="", label="Landau's $f_1$")
+        for row, marker, colour, label in zip(starts, MARKERS, COLOURS, _STARTS):
+            style = {"markerfacecolor": "none", "color": colour, "linestyle": "none"}
+            seen = np.flatnonzero(row < ceiling)[::4]
+            upper.plot(u[seen], row[seen], marker, label=label, **style)
+        top = 1.15 * _hill(depth[np.isfinite(depth)], ceiling)
+        upper.set(title=title, xlim=(-10, 10), ylim=(-0.3, ceiling))
+        lower.set(xlabel="$u_1$", xlim=(-12.5, 12.5), ylim=(-0.04 * top, top))
+    for panel in ax[0, 1:]:
+        panel.tick_params(labelleft=False)
     ax[0, 0].set_ylabel("$-\\ln p(u_1)$, kT")
-    ax[1, 0].set_ylabel("the same, whole $f_1$")
-    fig.legend(*ax[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=5, fontsize=9)
+    ax[1, 0].set_ylabel("the same, more kT")
+    legend_below(fig, columns=5)
     return fig, ax
+
+
+def _measured_well(
+    ax: Axes, u: np.ndarray, free: np.ndarray, error: np.ndarray, ceiling: float
+) -> None:
+    shown = free < ceiling
+    style = {"color": "black", "marker": "", "linewidth": 1.2, "label": "all"}
+    ax.errorbar(u[shown], free[shown], error[shown], **style)
+
+
+def _hill(depth: np.ndarray, least: float) -> float:
+    """The highest maximum within a curve, or `least` if there is none so high."""
+    rises = np.diff(depth) > 0
+    return depth[1:-1][rises[:-1] & ~rises[1:]].max(initial=least)
 
 
 # ---------------------------------------------------------------- two regimes
-def regimes(panels: Sequence[tuple[str, dict, Mapping[str, tuple]]], *, columns: int = 2) -> tuple[Figure, Axes]:
-    """Measured quantities in several regimes; each panel: y label, axes properties, label to (x, y, error)."""
+@house
+def regimes(
+    panels: Sequence[tuple[str, dict, Mapping[str, tuple]]], *, columns: int = 2
+) -> tuple[Figure, Axes]:
+    """Measured quantities in several regimes, above each panel what is drawn in it.
+
+    Each panel: title, axes properties, label to (x, y, error).
+    """
     rows = -(-len(panels) // columns)
-    fig, ax = canvas(rows, columns, size=(7.2 / columns, 2.9), squeeze=False)
-    for panel, (ylabel, properties, series) in zip(ax.flat, panels):
+    fig, ax = canvas(rows, columns, size=(7.2 / columns, 3.3), squeeze=False)
+    for panel, (title, properties, series) in zip(ax.flat, panels):
         for k, (name, (x, y, error)) in enumerate(series.items()):
-            style = {"color": COLOURS[k % 7], "marker": MARKERS[k % 8], "linestyle": ("-", "--", "-.", ":")[k % 4]}
-            panel.errorbar(x, y, yerr=error, label=name, capsize=2, linewidth=1.2, **style)
-        panel.set(ylabel=ylabel, **properties)
-        panel.legend(fontsize=9, loc="upper center", bbox_to_anchor=(0.5, -0.22), ncols=2)
+            style = {"color": COLOURS[k % 7], "marker": MARKERS[k % 8], "linewidth": 1.2}
+            line = {"linestyle": _DASHES[k % 4], "capsize": 2, "label": name}
+            panel.errorbar(x, y, yerr=error, **line, **style)
+        panel.set(title=title, **properties)
+        panel.legend(loc="upper center", bbox_to_anchor=(0.5, -0.2), ncols=2)
     return fig, ax
 
 
-def two_order_parameters(panels: Sequence[tuple[str, np.ndarray, Mapping[str, tuple]]]) -> tuple[Figure, Axes]:
+@house
+def two_order_parameters(
+    panels: Sequence[tuple[str, np.ndarray, Mapping[str, tuple]]],
+) -> tuple[Figure, Axes]:
     """z_1 against the epoch on linear and on logarithmic axes, one row per definition of the mode.
 
-    Each panel: title, epochs (T,), and label to (mean, standard deviation of the states) or (mean,).
+    Each panel: title, epochs (T,), and label to (mean, standard deviation of the states) or
+    (mean,).
     """
-    fig, ax = canvas(len(panels), 2, size=(3.6, 2.4), squeeze=False, sharey="row")
+    fig, ax = canvas(len(panels), 2, size=(3.6, 2.5), squeeze=False, sharey="row")
     looks = list(dict.fromkeys(name for _, _, series in panels for name in series))
     for row, (title, epochs, series) in zip(ax, panels):
         for panel in row:
@@ -220,25 +287,31 @@ def two_order_parameters(panels: Sequence[tuple[str, np.ndarray, Mapping[str, tu
             for name, (mean, *std) in series.items():
                 k = looks.index(name)
                 if std:
-                    panel.fill_between(epochs, mean - std[0], mean + std[0], color=COLOURS[k], alpha=0.2, linewidth=0)
+                    ribbon = {"color": COLOURS[k], "alpha": 0.2, "linewidth": 0}
+                    panel.fill_between(epochs, mean - std[0], mean + std[0], **ribbon)
                 panel.plot(epochs, mean, color=COLOURS[k], marker=MARKERS[k], label=name)
             panel.set(title=title, xlabel="epoch")
         row[1].set_xscale("log")
         row[0].set_ylabel("$u_1$")
-    found = {label: line for row in ax for line, label in zip(*row[0].get_legend_handles_labels())}
-    fig.legend(found.values(), found.keys(), loc="outside lower center", ncols=3, fontsize=9)
+    legend_below(fig)
     return fig, ax
 
 
+@house
 def order_parameters(rows: Sequence[tuple[str, np.ndarray, tuple]]) -> tuple[Figure, Axes]:
     """z_1 and z_{M+1} against the epoch; after Figs. 7 and 8.
 
-    Each row: title, epochs (T,), and a pair of dicts for u and w, with "mu", "data" and "samples". Each of these is
-    (mean over replicas, its standard error, standard deviation of the states): error bars and ribbons.
+    Each row: title, epochs (T,), and a pair of dicts for u and w, with "mu", "data" and "samples".
+    Each of these is (mean over replicas, its standard error, standard deviation of the states):
+    error bars and ribbons.
     """
-    fig, ax = canvas(len(rows), 2, size=(3.6, 2.3), sharex=True, sharey="col", squeeze=False)
-    looks = {"mu": (COLOURS[4], "o", "constraint minimum"), "data": (COLOURS[2], "s", "test digits")}
-    looks["samples"] = (COLOURS[3], "^", "chains of the training")
+    size = (3.6, 2.1)
+    fig, ax = canvas(len(rows), 2, size=size, sharex=True, sharey="col", squeeze=False)
+    looks = {
+        "mu": (COLOURS[4], "o", "constraint minimum"),
+        "data": (COLOURS[2], "s", "test digits"),
+        "samples": (COLOURS[3], "^", "chains of the training"),
+    }
     last = max(epochs[-1] for _, epochs, _ in rows)
     for row, (title, epochs, variables) in zip(ax, rows):
         for panel, name, series in zip(row, ("$z_1$", "$z_{M+1}$"), variables):
@@ -246,30 +319,34 @@ def order_parameters(rows: Sequence[tuple[str, np.ndarray, tuple]]) -> tuple[Fig
             for key, (colour, marker, label) in looks.items():
                 mean, error, std = series[key]
                 if std is not None:
-                    panel.fill_between(epochs, mean - std, mean + std, color=colour, alpha=0.2, linewidth=0)
-                panel.errorbar(epochs, mean, yerr=error, color=colour, marker=marker, capsize=2, label=label)
-            panel.set_ylabel(name)
-            panel.set_title(title)
+                    ribbon = {"color": colour, "alpha": 0.2, "linewidth": 0}
+                    panel.fill_between(epochs, mean - std, mean + std, **ribbon)
+                style = {"color": colour, "marker": marker, "label": label}
+                panel.errorbar(epochs, mean, yerr=error, capsize=2, **style)
+            panel.set(ylabel=name, title=title)
             _epochs(panel, last)
     for panel in ax[:-1].flat:
         panel.set_xlabel("")
-    fig.legend(*ax[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=4, fontsize=10)
+    legend_below(fig, columns=4)
     return fig, ax
 
 
+@house
 def collapse(
     points: Mapping[str, np.ndarray], s: np.ndarray, predicted: np.ndarray, critical: float
 ) -> tuple[Figure, Axes]:
-    """Widths of u against lambda over its critical value, (n, 2) per title, with the curve predicted below it."""
-    fig, ax = canvas(size=(6.2, 3.6))
+    """Widths of u against lambda over its critical value, (n, 2) per title, and as predicted."""
+    fig, ax = canvas(size=(7.2, 3.6))
     for k, (title, xy) in enumerate(points.items()):
-        ax.plot(*xy.T, color=COLOURS[k], marker=MARKERS[k], linestyle="none", markersize=6, label=title)
+        style = {"color": COLOURS[k], "marker": MARKERS[k], "markersize": 6, "label": title}
+        ax.plot(*xy.T, linestyle="none", **style)
     ax.plot(s, predicted, "-", color="black", marker="", label="Eq. (5.10)")
     ax.axvline(critical, color="0.4", linestyle="-.", linewidth=1)
-    ax.text(critical, 0.98, r" $\lambda_1=\lambda_c$", transform=ax.get_xaxis_transform(), va="top", fontsize=10)
-    ylabel = "width of $u_1$ over that of free units"
-    ax.set(xlabel=r"$\lambda_1/\lambda_c$", ylabel=ylabel, yscale="log", ylim=(0.8, 16))
+    place = {"transform": ax.get_xaxis_transform(), "va": "top"}
+    ax.text(critical, 0.98, r" $\lambda_1=\lambda_c$", **place)
+    ax.set(xlabel=r"$\lambda_1/\lambda_c$", ylabel="width of $u_1$ over that of free units")
+    ax.set(yscale="log", ylim=(0.8, 16))
     ax.set_yticks([1, 2, 4, 8], ["1", "2", "4", "8"])
     ax.minorticks_off()
-    ax.legend(fontsize=9, loc="upper left")
+    fig.legend(loc="outside right center")
     return fig, ax
