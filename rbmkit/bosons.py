@@ -27,7 +27,7 @@ from scipy.sparse.linalg import eigsh
 from rbmkit import checks, kernels
 from rbmkit.model import RBM
 from rbmkit.reciprocal import modes
-from rbmkit.sampling import draw_seed, gibbs, threads_for
+from rbmkit.sampling import chunk_size, draw_seed, gibbs, threads_for
 
 _STEP_WORK = 2**9  # a step of a walker costs about as much as so many couplings in block Gibbs sampling
 _HIGHEST_STATE = 500  # of `hermite_state`
@@ -358,7 +358,8 @@ def langevin(
             tau = wait / steps
             noise = np.sqrt(2 * potential.D * tau)
             with threads_for(len(z) * steps * _STEP_WORK):
-                kernels.langevin(z, table, low, high, 1 / np.array(potential.steps), tau, noise, steps, seed, done)
+                grid = table, low, high, 1 / np.array(potential.steps)
+                kernels.langevin(len(z), chunk_size(len(z)), z, *grid, tau, noise, steps, seed, done)
         done += steps
         path[k] = z
     return path[..., 0] if d == 1 else path

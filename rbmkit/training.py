@@ -386,6 +386,7 @@ class Training:
         self._gradient = tuple(np.empty(shape, np.float32) for shape in ((N, M), (N,), (M,)))
         self._means = [kernels.new_rows(blocks, n) for n in (self.batch_size, self.chains)]
         self._rows = [np.empty((N, n + 1), np.uint32) for n in (self.batch_size, self.chains)]
+        self._counts = np.empty(N, np.int64), np.empty(N, np.int64)
         self._ones = np.empty(N, np.int64), np.empty(N, np.int64)
         self._order = np.empty(0, int)
 
@@ -423,9 +424,10 @@ class Training:
     def _one_update(self) -> None:
         now = self._state
         kernels.arrange(now.parameters[0], *self._columns)
-        batch, (means_d, means_m), (rows_d, rows_m) = self._batch(now.update), self._means, self._rows
+        batch = self._batch(now.update)
         v = self._run_phases(batch)
-        kernels.gradient(batch, means_d, rows_d, v, means_m, rows_m, *self._gradient, *self._ones)
+        phases = zip((batch, v), self._means, self._rows, self._counts, self._ones, strict=True)
+        kernels.gradient(*(kernels.Phase(*phase) for phase in phases), *self._gradient)
         error = float(np.sqrt(np.mean(self._gradient[1] ** 2)))
         if self.centred:
             kernels.centre(*self._gradient, *self._offsets())
@@ -448,17 +450,18 @@ class Training:
     def _run_phases(self, batch: np.ndarray) -> np.ndarray:
         """K block Gibbs steps from where the method starts; hidden means of batch and chains; returns the chains."""
         now, (N, M), (columns_h, columns_v) = self._state, self._shape, self._columns
-        a, b = (kernels.padded(x) for x in now.parameters[1:])
+        visible, hidden = kernels.layer(columns_v, now.parameters[1]), kernels.layer(columns_h, now.parameters[2])
         v = batch.copy() if self.method == "CD" else now.v.copy()
         h = np.empty((len(v), M), np.uint8)
-        layers = columns_h, b, columns_v, a, v, h
+        layers = hidden, visible, v, h
         if self.method == "Rdm":
             h = random_states(len(v), M, np.random.default_rng((self.seed, now.update, 1)))
-            layers = columns_v, a, columns_h, b, h, v
+            layers = visible, hidden, h, v
         for first, part in pieces(self.steps, len(v), N, M):
-            kernels.gibbs(*layers, part, np.float32(1), self.seed, now.step + first, chunk_size(len(v)))
+            how = part, np.float32(1), self.seed, now.step + first, kernels.hold_none(layers[1])
+            kernels.gibbs(len(v), chunk_size(len(v)), *layers, *how)
         for states, means in zip((batch, v), self._means, strict=True):
-            kernels.hidden_means(columns_h, b, states, means, chunk_size(len(states)))
+            kernels.hidden_means(len(states), chunk_size(len(states)), hidden, states, means)
         return v
 
     def _offsets(self) -> tuple[np.ndarray, np.ndarray]:
