@@ -225,17 +225,15 @@ class _Chains:
     def __init__(self, rbm: RBM, n: int, rng: np.random.Generator):
         self.rbm, self.model, self.seed, self.step = rbm, arranged(rbm), draw_seed(rng), 0
         self.v = random_states(n, rbm.N, rng)
-        self.tilt = np.zeros((n, self.model.a.size), np.float32)  # padded, as the kernel wants it
+        self.tilt = np.zeros((n, self.model.v.bias.size), np.float32)  # padded, as the kernel wants it
 
     def __call__(self, y: np.ndarray, t: float, steps: int) -> np.ndarray:
-        n, shape = len(y), (len(y), *self.model.a.shape)
+        n, shape = len(y), (len(y), *self.model.v.bias.shape)
         self.tilt[:, : self.rbm.N] = y - t / 2
         total = np.zeros(shape, np.float32)
         m, tilt = self.model, self.tilt.reshape(shape)
         with threads_for(self.v.size * self.rbm.M * steps):
-            kernels.tilted_gibbs(
-                m.h, m.b, m.v, m.a, tilt, self.v, steps, self.seed, self.step, chunk_size(n), total
-            )  # fmt: skip
+            kernels.tilted_gibbs(n, chunk_size(n), m.h, m.v, tilt, self.v, steps, self.seed, self.step, total)
         self.step += steps
         return total.reshape(n, -1)[:, : self.rbm.N].astype(float) / steps
 

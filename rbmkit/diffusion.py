@@ -22,7 +22,7 @@ from scipy.linalg import eigh_tridiagonal
 from scipy.sparse.linalg import eigsh
 
 from rbmkit import checks, extrema, kernels
-from rbmkit.sampling import draw_seed, threads_for
+from rbmkit.sampling import chunk_size, draw_seed, threads_for
 
 _STEP_WORK = 2**9  # a step of a walker costs about as much as so many couplings in block Gibbs sampling
 _STEEPEST = 600.0  # largest exponent of a hop: e^709 is the largest number, and a step squared comes on top
@@ -347,7 +347,8 @@ def langevin(
             tau = wait / steps
             noise = np.sqrt(2 * potential.D * tau)
             with threads_for(len(z) * steps * _STEP_WORK):
-                kernels.langevin(z, table, low, high, 1 / np.array(potential.steps), tau, noise, steps, seed, done)
+                grid = table, low, high, 1 / np.array(potential.steps)
+                kernels.langevin(len(z), chunk_size(len(z)), z, *grid, tau, noise, steps, seed, done)
         done += steps
         path[k] = z
     return path[..., 0] if d == 1 else path

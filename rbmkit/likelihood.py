@@ -162,7 +162,8 @@ def _log_sum(A_high, A_mid, B_low, c_high, c_mid, c_low, every: int, progress: b
     for i, j in tqdm(corners, disable=not progress, desc="enumerating"):
         high, middle = slice(i, i + height), slice(j, j + width)
         part = np.empty(out[high, middle].shape)
-        kernels.log_sums(A_high[high], A_mid[middle], B_low, c_high[high], c_mid[middle], c_low, every, part)
+        factors, terms = (A_high[high], A_mid[middle]), (c_high[high], c_mid[middle])
+        kernels.log_sums(len(part), 1, *factors, B_low, *terms, c_low, every, part)
         out[high, middle] = part
     return logsumexp(out)
 
@@ -323,12 +324,12 @@ def _anneal(rbm: RBM, v: np.ndarray, a0: np.ndarray, t: np.ndarray, rng: np.rand
     """Log weights (n,) of runs through the values `t`, from states v (n, N), which are moved."""
     model, seed, log_w = arranged(rbm), draw_seed(rng), np.zeros(len(v))
     _warn_of_rounding(rbm)
-    base, da = kernels.padded(a0), kernels.padded(rbm.a - a0)
+    base, visible = kernels.padded(a0).ravel(), kernels.layer(model.v.columns, rbm.a - a0)
     with tqdm(total=len(t) - 1, disable=not progress, desc="annealing", unit="temperature") as bar:
         for k, part in pieces(len(t) - 1, len(v), rbm.N, rbm.M):
             stretch = np.ascontiguousarray(t[k : k + part + 1])
             with threads_for(v.size * rbm.M * len(stretch)):
-                kernels.anneal(model.h, model.b, model.v, da, base, v, stretch, seed, k, chunk_size(len(v)), log_w)
+                kernels.anneal(len(v), chunk_size(len(v)), model.h, visible, base, v, stretch, seed, k, log_w)
             bar.update(part)
     return log_w
 

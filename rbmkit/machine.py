@@ -5,40 +5,43 @@ written (a folder for reading only, a full disk) they are compiled anew in each 
 says so; a damaged file is made again.
 
 THREADS. As many as NUMBA_NUM_THREADS or `numba.set_num_threads` say, else as many as the process may use:
-a container often sees all processors of its machine and has the quota of one or two. Threads of OpenMP
-that wait for work let others run, unless OMP_WAIT_POLICY says otherwise: two threads of which one turns in
-circles while a third program works make a kernel slower than one thread alone.
+a container often sees all processors of its machine and has the quota of one or two. The threads are those
+of Python: kernels run without its lock, and share their tasks, so that a thread that comes late, because
+other programs keep the processors busy, finds less to do. Threads that have nothing to do sleep.
 
-FORK copies a process without its threads. A kernel called in such a copy would end it without a word and
-leave the original waiting for ever; here it raises. numba's simplest layer, workqueue, stops the process
-when two Python threads call kernels at once; here they take turns.
+FORK copies a process without its threads; the copy starts its own when it first calls a kernel.
 """
 
 from __future__ import annotations
 
 import os
 import pickle
-import threading
 import warnings
 from collections.abc import Callable
-from contextlib import nullcontext, suppress
+from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import suppress
 from functools import cache, wraps
+from pathlib import Path
 
 import numba
 from numba.core.caching import FunctionCache, NullCache
 
-_WAITS = ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "KMP_BLOCKTIME")
-_turns = threading.Lock()
 _told: list[str] = []  # why compiled kernels cannot be kept
-_forked = threading.Event()  # set in a process that is a copy without the threads of the original
-
-if not any(name in os.environ for name in _WAITS):
-    os.environ["OMP_WAIT_POLICY"] = "passive"  # read when the first kernel starts the threads
 
 
 # ---- cache ----------------------------------------------------------------------------------------
 class Cache(FunctionCache):
-    """numba's files of compiled kernels; neither a full disk nor a damaged file stops the work."""
+    """numba's files of compiled kernels; neither a full disk nor a damaged file stops the work.
+
+    A kernel contains others, of other files of its folder: when one of them changes all are compiled again.
+    """
+
+    def __init__(self, function: Callable):
+        super().__init__(function)
+        folder = Path(function.__code__.co_filename).parent
+        states = [(path.name, path.stat()) for path in sorted(folder.glob("*.py"))]
+        stamp = tuple((name, state.st_mtime, state.st_size) for name, state in states)
+        self._cache_file._source_stamp = stamp
 
     def load_overload(self, sig, target_context):
         """The compiled kernel, or None if there is none that can be read."""
@@ -88,21 +91,45 @@ def compiled(**options: object) -> Callable:
 
 # ---- threads --------------------------------------------------------------------------------------
 def threaded(**options: object) -> Callable:
-    """Decorator like ``numba.njit(parallel=True)`` for kernels that are called from Python only."""
+    """Decorator for kernels that are called from Python only, and whose first arguments are a range of tasks.
+
+    Where ``kernel(first, last, ...)`` is defined, ``kernel(n, chunk, ...)`` is called: n things (chains, blocks)
+    in chunks, on all threads.
+    """
 
     def decorate(function):
-        kernel = compiled(parallel=True, **options)(function)
+        kernel = compiled(**options | {"nogil": True})(function)
 
         @wraps(function)
-        def front(*args):
-            threads()
-            with _turns if numba.threading_layer() == "workqueue" else nullcontext():
-                return kernel(*args)
+        def front(n, chunk, *args):
+            starts = iter(range(0, n, chunk))  # whoever is free takes the next
+
+            def work():
+                for first in starts:
+                    kernel(first, min(n, first + chunk), *args)
+
+            _share(work, min(threads(), -(-n // chunk)))
 
         front.kernel = kernel
         return front
 
     return decorate
+
+
+def _share(work: Callable[[], None], count: int) -> None:
+    """Call `work` in this thread and in others, `count` together."""
+    others = [_pool().submit(work) for _ in range(count - 1)]
+    try:
+        work()
+    finally:
+        wait(others)
+    for other in others:
+        other.result()
+
+
+@cache
+def _pool() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(numba.config.NUMBA_NUM_THREADS, thread_name_prefix="rbmkit")
 
 
 def threads() -> int:
@@ -111,13 +138,8 @@ def threads() -> int:
     Raises
     ------
     RuntimeError
-        The process is a copy made by fork, or numba's compiler is switched off.
+        numba's compiler is switched off.
     """
-    if _forked.is_set():
-        raise RuntimeError(
-            "this process was made by fork after rbmkit had started its threads, which fork does not "
-            'copy: use multiprocessing.get_context("spawn"), joblib, or fork before the first computation'
-        )
     if numba.config.DISABLE_JIT:
         raise RuntimeError("the kernels need numba's compiler: unset NUMBA_DISABLE_JIT")
     untouched = numba.get_num_threads() == numba.config.NUMBA_NUM_THREADS > _processors()
@@ -134,11 +156,5 @@ def _processors() -> int:
     return cpu_count()
 
 
-def _after_fork() -> None:
-    with suppress(ValueError):  # no threads yet
-        if numba.threading_layer() == "omp":
-            _forked.set()
-
-
 if hasattr(os, "register_at_fork"):  # not on Windows
-    os.register_at_fork(after_in_child=_after_fork)
+    os.register_at_fork(after_in_child=_pool.cache_clear)

@@ -40,10 +40,8 @@ class Chains:
 class Arranged:
     """An RBM as the kernels want it: W in blocks of columns for either direction, and padded fields, float32."""
 
-    h: np.ndarray
-    v: np.ndarray
-    a: np.ndarray
-    b: np.ndarray
+    h: kernels.Layer
+    v: kernels.Layer
 
 
 def gibbs(
@@ -107,28 +105,25 @@ def gibbs(
             raise ValueError("clamped needs visible states to start from: give start as an (n, N) array, not a number")
         n = checks.positive_int(start, "start")
         v, h = np.empty((n, rbm.N), np.uint8), random_states(n, rbm.M, rng)
-        h, v = _run(model.v, model.a, model.h, model.b, h, v, steps, **options)
+        h, v = _run(model.v, model.h, h, v, steps, **options)
     else:
         v = checks.binary(start, rbm.N, "start").copy()
         h = np.empty((len(v), rbm.M), np.uint8)
-        mask = None if clamped is None else _packed_mask(clamped, rbm.N)
-        v, h = _run(model.h, model.b, model.v, model.a, v, h, steps, mask=mask, **options)
+        held = None if clamped is None else _packed_mask(clamped, rbm.N)
+        v, h = _run(model.h, model.v, v, h, steps, held=held, **options)
     return Chains(v, h)
 
 
-def _run(columns_h, b, columns_v, a, v, h, steps, *, beta, seed, every, progress, mask=None):
+def _run(hidden, visible, v, h, steps, *, beta, seed, every, progress, held=None):
     """Final or kept states of v and h: `steps` in calls of the kernel that end where states are kept, or earlier."""
-    stretch = every or steps
+    stretch, mask = every or steps, kernels.hold_none(visible) if held is None else held
     kept = [np.empty((steps // stretch, *x.shape), np.uint8) for x in (v, h)] if every else None
     with tqdm(total=steps, disable=not progress, desc="Gibbs sampling", unit="step") as bar:
         for row, first in enumerate(range(0, steps, stretch)):
             for step0, part in pieces(stretch, len(v), v.shape[1], h.shape[1]):
-                how = part, beta, seed, first + step0, chunk_size(len(v))
+                how = part, beta, seed, first + step0, mask
                 with threads_for(v.size * h.shape[1] * part):
-                    if mask is None:
-                        kernels.gibbs(columns_h, b, columns_v, a, v, h, *how)
-                    else:
-                        kernels.gibbs_clamped(columns_h, b, columns_v, a, v, h, *how, mask)
+                    kernels.gibbs(len(v), chunk_size(len(v)), hidden, visible, v, h, *how)
                 bar.update(part)
             if kept:
                 kept[0][row], kept[1][row] = v, h
@@ -163,7 +158,7 @@ def arranged(rbm: RBM) -> Arranged:
         _check_range(rbm)
         columns_h, columns_v = kernels.new_columns(rbm.N, rbm.M), kernels.new_columns(rbm.M, rbm.N)
         kernels.arrange(rbm.W.astype(np.float32), columns_h, columns_v)
-        cached = Arranged(columns_h, columns_v, kernels.padded(rbm.a), kernels.padded(rbm.b))
+        cached = Arranged(kernels.layer(columns_h, rbm.b), kernels.layer(columns_v, rbm.a))
         rbm.__dict__["_arranged"] = cached
     return cached
 

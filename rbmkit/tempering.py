@@ -270,7 +270,7 @@ class Tempering:
         self._samples, self._works, self._replicas = [], [], []
         self._model = self._arranged()
 
-    def _arranged(self) -> tuple[np.ndarray, ...]:
+    def _arranged(self) -> tuple[kernels.Layer, kernels.Layer, kernels.Ladder]:
         """The rungs as the kernel wants them: columns of W per stretch, fields and scales per rung, edges."""
         (N, M), rungs = self.path[0].W.shape, self._rungs
         scaled = int((rungs <= 1).sum())  # these share the W of the second RBM
@@ -285,16 +285,18 @@ class Tempering:
         a, b = (np.array([kernels.padded(getattr(rbm, name)) for rbm in models]) for name in ("a", "b"))
         scales = np.append(rungs[:scaled], np.ones(len(couplings) - 1)).astype(np.float32)
         edges = np.append(0, scaled + np.arange(len(couplings)))
-        return columns_h, b, columns_v, a, scales, edges
+        layers = kernels.layer(columns_h, np.zeros(M)), kernels.layer(columns_v, np.zeros(N))
+        return *layers, kernels.Ladder(a.ravel(), b.ravel(), scales, edges)
 
     def _sweep(self, count: int) -> None:
         """One call of the kernel, and its records."""
-        edges, threads = self._model[-1], numba.get_num_threads()
+        edges, threads = self._model[-1].edges, numba.get_num_threads()
         chunk = min(-(-self.ladders // threads), max(1, _CHUNK // int(np.diff(edges).max())))
         shape = count, self.ladders, len(self._rungs)
         works, replicas = np.zeros(shape, np.float32), np.empty(shape, np.uint16)
         with threads_for(self._v.size * self.path[0].M * count):
-            kernels.temper(*self._model, self._v, self._replica, self.seed, self.sweep, chunk, works, replicas)
+            states = self._v, self._replica, self.seed, self.sweep
+            kernels.temper(self.ladders, chunk, *self._model, *states, works, replicas)
         self.sweep += count
         self._works.append(works)
         self._replicas.append(replicas)

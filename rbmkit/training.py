@@ -56,13 +56,14 @@ class _State:
 class _Work(NamedTuple):
     """Arrays in which every update works; its results are elsewhere.
 
-    Pairs belong to the minibatch and to the chains; `ones` counts how often each v_i is 1.
+    Pairs belong to the minibatch and to the chains; `rows`, `counts` and `ones` as in `rbmkit.kernels.Phase`.
     """
 
     columns: tuple[np.ndarray, np.ndarray]  # W for the fields of h and of v
     gradient: tuple[np.ndarray, np.ndarray, np.ndarray]  # of W, a, b
     means: tuple[np.ndarray, np.ndarray]  # <h | v>
     rows: tuple[np.ndarray, np.ndarray]
+    counts: tuple[np.ndarray, np.ndarray]
     ones: tuple[np.ndarray, np.ndarray]
 
 
@@ -335,6 +336,7 @@ class Training:
             gradient=tuple(np.empty(shape, np.float32) for shape in ((N, M), (N,), (M,))),
             means=tuple(kernels.new_rows(blocks, n) for n in sizes),
             rows=tuple(np.empty((N, n + 1), np.uint32) for n in sizes),
+            counts=(np.empty(N, np.int64), np.empty(N, np.int64)),
             ones=(np.empty(N, np.int64), np.empty(N, np.int64)),
         )
 
@@ -375,8 +377,8 @@ class Training:
         kernels.arrange(now.parameters[0], *work.columns)
         batch = self._batch(now.update)
         v = self._run_phases(batch)
-        (means_d, means_m), (rows_d, rows_m) = work.means, work.rows
-        kernels.gradient(batch, means_d, rows_d, v, means_m, rows_m, *work.gradient, *work.ones)
+        samples = zip((batch, v), work.means, work.rows, work.counts, work.ones, strict=True)
+        kernels.gradient(*(kernels.Phase(*phase) for phase in samples), *work.gradient)
         error = float(np.sqrt(np.mean(work.gradient[1] ** 2)))
         if self.centred:
             kernels.centre(*work.gradient, *self._offsets())
@@ -401,16 +403,16 @@ class Training:
         now = self._state
         N, M = self._shape
         columns_h, columns_v = self._work.columns
-        a, b = (kernels.padded(x) for x in now.parameters[1:])
+        visible = kernels.layer(columns_v, now.parameters[1])
+        hidden = kernels.layer(columns_h, now.parameters[2])
         start = STARTS[self.method](batch, now.v, M, seed=(self.seed, now.update, 1))
         v, h = start.v, start.h
-        layers = columns_h, b, columns_v, a, v, h
-        if start.from_hidden:
-            layers = columns_v, a, columns_h, b, h, v
+        layers = (visible, hidden, h, v) if start.from_hidden else (hidden, visible, v, h)
         for first, part in pieces(self.steps, len(v), N, M):
-            kernels.gibbs(*layers, part, np.float32(1), self.seed, now.step + first, chunk_size(len(v)))
+            how = part, np.float32(1), self.seed, now.step + first, kernels.hold_none(layers[1])
+            kernels.gibbs(len(v), chunk_size(len(v)), *layers, *how)
         for states, means in zip((batch, v), self._work.means, strict=True):
-            kernels.hidden_means(columns_h, b, states, means, chunk_size(len(states)))
+            kernels.hidden_means(len(states), chunk_size(len(states)), hidden, states, means)
         return v
 
     def _offsets(self) -> tuple[np.ndarray, np.ndarray]:
