@@ -2,8 +2,9 @@
 
     python benchmarks/widgets.py            # about a minute on 2 quiet cores
 
-Every control of every explorer is moved through values over its whole range, after one move that does not count;
-buttons are pressed three times. This is the time in the kernel; the browser adds some milliseconds.
+Every control of every explorer is moved through values over its whole range, after one move that
+does not count; buttons are pressed three times. This is the time in the kernel; the browser adds
+some milliseconds.
 """
 
 import os
@@ -34,7 +35,9 @@ def answers(box):
         if hasattr(widget, "click"):
             widget.click()
             times += [seconds(widget.click) for _ in range(3)]
-        elif hasattr(widget, "observe") and any(widget is control for control in box.controls.values()):
+        elif hasattr(widget, "observe") and any(
+            widget is control for control in box.controls.values()
+        ):
             values = frames.choices(widget, 6)
             times += [seconds(setattr, widget, "value", value) for value in values + values[:1]][1:]
     return times
@@ -49,15 +52,27 @@ def walk(widget):
 
 def main():
     slow = []
-    print("| notebook, explorer | controls | changes | median, s | 90 %, s | longest, s |\n|---|---|---|---|---|---|")
+    print(
+        "| notebook, explorer | controls | changes | median, s | 90 %, s | longest, s "
+        "|\n|---|---|---|---|---|---|"
+    )
     for name in series.names():
         for k, box in enumerate(series.explorers(name), start=1):
             times = np.array(answers(box))
-            median, most, longest = np.median(times), np.quantile(times, 0.9), times.max()
+            median = np.median(times)
+            most = np.quantile(times, 0.9)
+            longest = times.max()
             controls = ", ".join(box.controls)
-            print(f"| {name} {k} | {controls} | {len(times)} | {median:.3f} | {most:.3f} | {longest:.3f} |", flush=True)
+            print(
+                f"| {name} {k} | {controls} | {len(times)} | {median:.3f} | {most:.3f} | "
+                f"{longest:.3f} |",
+                flush=True,
+            )
             slow += [f"{name} {k}"] if most > GOAL else []
-    print(f"\ngoal, 90 % of the answers within {GOAL} s: {'FAIL, ' + ', '.join(slow) if slow else 'pass'}")
+    print(
+        f"\ngoal, 90 % of the answers within {GOAL} s: "
+        f"{'FAIL, ' + ', '.join(slow) if slow else 'pass'}"
+    )
 
 
 if __name__ == "__main__":

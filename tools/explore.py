@@ -2,8 +2,9 @@
 
 python -m tools.explore [--port PORT] [--ip ADDRESS] [--readers N] [--no-browser]
 
-What an explorer shows depends on the places of its controls and on nothing else. So no reader needs a process: a few,
-one per core, load all explorers and draw for everybody, and a picture that was drawn once is kept.
+What an explorer shows depends on the places of its controls and on nothing else. So no reader needs
+a process: a few, one per core, load all explorers and draw for everybody, and a picture that was
+drawn once is kept.
 """
 
 from __future__ import annotations
@@ -27,7 +28,14 @@ import warnings
 import webbrowser
 from collections import OrderedDict
 from collections.abc import Iterator
-from concurrent.futures import BrokenExecutor, CancelledError, Executor, Future, ProcessPoolExecutor, wait
+from concurrent.futures import (
+    BrokenExecutor,
+    CancelledError,
+    Executor,
+    Future,
+    ProcessPoolExecutor,
+    wait,
+)
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -35,10 +43,12 @@ from urllib.parse import unquote, urlsplit
 
 from tools import frames, series
 
-STATIC, BOOK = series.ROOT / "docs" / "_static", series.ROOT / "build" / "book" / "html"
+STATIC = series.ROOT / "docs" / "_static"
+BOOK = series.ROOT / "build" / "book" / "html"
 KEPT = 100_000_000  # bytes of pictures that are kept
 AWAY = 120.0  # seconds after which a reader who asked for nothing makes room for another
-PATIENCE = 300.0  # seconds that a reader waits for a picture, at most: explorers may still be loading
+# seconds that a reader waits for a picture, at most: explorers may still be loading
+PATIENCE = 300.0
 PICTURE = re.compile(r"/(\w+)/(\d+)/(start|\d+(?:-\d+)*(?:_\d+(?:-\d+)*)*)\.png")
 THREADS = "NUMBA_NUM_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"
 MOST = 8  # processes, of up to 0.6 GB each
@@ -46,7 +56,9 @@ PRESSES = 60  # at most so many presses of a button in a row
 PAGE = """<!DOCTYPE html><html lang="en"><head><meta charset="utf-8"><title>{title}</title>
 <meta name="viewport" content="width=device-width, initial-scale=1"><link rel="icon" href="data:,">
 <link rel="stylesheet" href="/static/frames.css"><script src="/static/frames.js"></script>
-<style>body {{ font: 1rem/1.5 system-ui, sans-serif; margin: 1rem auto; max-width: 58rem; padding: 0 1rem; }}</style>
+<style>
+body {{ font: 1rem/1.5 system-ui, sans-serif; margin: 1rem auto; max-width: 58rem; padding: 0 1rem; }}
+</style>
 </head><body>{body}</body></html>"""
 
 
@@ -55,7 +67,8 @@ def obedient() -> None:
     """Ctrl+C is for the server alone, which then asks the processes to end; they do so in order."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit())
-    warnings.simplefilter("ignore", RuntimeWarning)  # of a learning rate too large, say: the reader sees what it does
+    # of a learning rate too large, say: the reader sees what it does
+    warnings.simplefilter("ignore", RuntimeWarning)
 
 
 @functools.cache
@@ -69,19 +82,25 @@ def load(name: str) -> int:
 
 
 def settings(box) -> dict:
-    """The controls that a page shows: all of an explorer, or those that set what its button does."""
+    """The controls that a page shows: all of an explorer, or those that set what its button
+    does."""
     return getattr(box, "settings", box.controls)
 
 
 def described(name: str, k: int) -> tuple[list[frames.Axis], tuple[str, ...]]:
-    """The controls of explorer `k` of a notebook, as a page shows them, and the names of its buttons."""
+    """The controls of explorer `k` of a notebook, as a page shows them, and the names of its
+    buttons."""
     box = boxes(name)[k]
-    axes = [frames.axis(key, control, frames.positions(control)) for key, control in settings(box).items()]
+    axes = [
+        frames.axis(key, control, frames.positions(control))
+        for key, control in settings(box).items()
+    ]
     return axes, getattr(box, "buttons", ())
 
 
 def draw(name: str, k: int, at: str) -> tuple[int, bytes]:
-    """The picture with the address `at`, e.g. 3-0-12, and 200; or a sentence and the HTTP status that tells why not."""
+    """The picture with the address `at`, e.g. 3-0-12, and 200; or a sentence and the HTTP status
+    that tells why not."""
     from rbmkit.explorers.widgets import EXPECTED
 
     box = boxes(name)[k]
@@ -107,7 +126,9 @@ def with_explorers() -> list[str]:
 @functools.cache
 def headings(name: str) -> list[str]:
     """The headings below which a notebook shows its explorers."""
-    nb, heading, found = series.read(name), "", []
+    nb = series.read(name)
+    heading = ""
+    found = []
     shown = [statement.cell for statement in series.explorer_code(nb) if statement.shows]
     for cell in nb.cells:
         if cell.cell_type == "markdown":
@@ -125,14 +146,19 @@ class Pictures:
     """Pictures by address, drawn by the processes of `pool`, each once; the latest are kept."""
 
     def __init__(self, pool: Executor):
-        self.pool, self.lock, self.size = pool, threading.Lock(), 0
+        self.pool = pool
+        self.lock = threading.Lock()
+        self.size = 0
         self.known: OrderedDict[tuple, Future] = OrderedDict()
 
     def get(self, *address) -> tuple[int, bytes]:
-        """Waits until the picture is there. Whoever asks for one that is being drawn waits for the same."""
+        """Waits until the picture is there. Whoever asks for one that is being drawn waits for
+        the same."""
         with self.lock:
             new = address not in self.known
-            future = self.known[address] = self.pool.submit(draw, *address) if new else self.known[address]
+            future = self.known[address] = (
+                self.pool.submit(draw, *address) if new else self.known[address]
+            )
             self.known.move_to_end(address)
         if new:
             future.add_done_callback(lambda done: self._keep(address, done))
@@ -153,7 +179,9 @@ class Readers:
     """Who reads: at most `limit`; one who asked for nothing for two minutes is away."""
 
     def __init__(self, limit: int):
-        self.limit, self.lock, self.seen = limit, threading.Lock(), {}
+        self.limit = limit
+        self.lock = threading.Lock()
+        self.seen = {}
 
     def admit(self, reader: str) -> bool:
         """Is there room? Readers who are in stay in."""
@@ -197,8 +225,11 @@ class Hall:
         """The page of one explorer."""
         axes, buttons = self.pool.submit(described, name, k).result(PATIENCE)
         first = "start" if buttons else "-".join(str(axis.start) for axis in axes)
-        note = f"From notebook <i>{html.escape(title(name))}</i>, which explains it. <a href='/'>All explorers</a>"
-        body = frames.markup(axes, f"/{name}/{k}", first, width=320, note=note, live=True, buttons=buttons)
+        note = f"From notebook <i>{html.escape(title(name))}</i>, which explains it. "
+        note += "<a href='/'>All explorers</a>"
+        body = frames.markup(
+            axes, f"/{name}/{k}", first, width=320, note=note, live=True, buttons=buttons
+        )
         return written(headings(name)[k], body)
 
 
@@ -209,24 +240,32 @@ def written(heading: str, body: str) -> str:
 
 def overview() -> str:
     """The list of all explorers."""
-    lines = ["<p>Move a slider, with a finger, the mouse or the arrow keys, and the picture follows.</p>"]
+    lines = [
+        "<p>Move a slider, with a finger, the mouse or the arrow keys, and the picture follows.</p>"
+    ]
     for name in with_explorers():
-        links = (f"<li><a href='/{name}/{k}'>{html.escape(h)}</a></li>" for k, h in enumerate(headings(name)))
+        links = (
+            f"<li><a href='/{name}/{k}'>{html.escape(h)}</a></li>"
+            for k, h in enumerate(headings(name))
+        )
         lines.append(f"<h2>{html.escape(title(name))}</h2><ul>{''.join(links)}</ul>")
     return written("Explorers", "".join(lines) + f"<p>{book_link('')}</p>")
 
 
 def full(name: str, limit: int) -> str:
     """What one reader too many sees."""
-    lines = f"<p>All {limit} places are taken. One becomes free when a reader has not moved anything for two minutes: "
-    lines += f"<a href='/{name}/0'>try again</a>. Pictures that need no place are in the book of the series:</p>"
+    lines = f"<p>All {limit} places are taken. One becomes free when a reader has not moved "
+    lines += f"anything for two minutes: <a href='/{name}/0'>try again</a>. "
+    lines += "Pictures that need no place are in the book of the series:</p>"
     return written("The hall is full", f"{lines}<p>{book_link(f'notebooks/{name}.html')}</p>")
 
 
 def book_link(page: str) -> str:
     if not (BOOK / page).exists():
-        return "The book is not here: whoever runs this server can make it with <code>python3 run.py book</code>."
-    return f"<a href='/book/{page or 'index.html'}'>The book, with explorers as pictures that were drawn before</a>"
+        command = "<code>python3 run.py book</code>"
+        return f"The book is not here: whoever runs this server can make it with {command}."
+    text = "The book, with explorers as pictures that were drawn before"
+    return f"<a href='/book/{page or 'index.html'}'>{text}</a>"
 
 
 def file_in(folder: Path, name: str) -> tuple[int, str, bytes]:
@@ -240,7 +279,8 @@ def file_in(folder: Path, name: str) -> tuple[int, str, bytes]:
 class Handler(BaseHTTPRequestHandler):
     """One connection of a browser."""
 
-    protocol_version, timeout = "HTTP/1.1", 2 * AWAY
+    protocol_version = "HTTP/1.1"
+    timeout = 2 * AWAY
 
     def do_GET(self):
         cookie = re.search(r"\breader=(\w+)", self.headers.get("Cookie", ""))
@@ -248,9 +288,13 @@ class Handler(BaseHTTPRequestHandler):
         try:
             status, kind, content = self.server.hall.answer(urlsplit(self.path).path, reader)
         except (TimeoutError, BrokenExecutor, CancelledError):
-            status, kind, content = 503, "text/plain", b"The server is too busy, or stops."
+            status = 503
+            kind = "text/plain"
+            content = b"The server is too busy, or stops."
         self.send_response(status)
-        self.send_header("Content-Type", f"{kind}; charset=utf-8" if kind.startswith("text/") else kind)
+        self.send_header(
+            "Content-Type", f"{kind}; charset=utf-8" if kind.startswith("text/") else kind
+        )
         self.send_header("Content-Length", str(len(content)))
         self.send_header("Cache-Control", "max-age=3600" if kind == "image/png" else "no-cache")
         if not cookie and status == 200:
@@ -292,9 +336,13 @@ def problem(ip: str, port: int) -> str:
 
 
 def main(options: list[str]) -> int:
-    parser = argparse.ArgumentParser(prog="run.py explore", description="The explorers, live, for a reader or a class.")
+    parser = argparse.ArgumentParser(
+        prog="run.py explore", description="The explorers, live, for a reader or a class."
+    )
     parser.add_argument("--port", type=series.port, default=8866)
-    parser.add_argument("--ip", default="127.0.0.1", help="any but 127.0.0.1 opens the pages to others")
+    parser.add_argument(
+        "--ip", default="127.0.0.1", help="any but 127.0.0.1 opens the pages to others"
+    )
     parser.add_argument("--readers", type=int, default=40, help="at most so many at a time (40)")
     parser.add_argument("--no-browser", action="store_true")
     chosen = parser.parse_args(options)
@@ -311,8 +359,14 @@ def serve(ip: str, port: int, readers: int, *, browser: bool) -> int:
     os.environ.update(dict.fromkeys(THREADS, "1"), MPLBACKEND="agg")  # of the processes that draw
     workers = min(os.cpu_count() or 2, MOST)
     pool = ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), obedient)
-    with contextlib.suppress(KeyboardInterrupt), running(ip, port, Hall(pool, Pictures(pool), Readers(readers))):
-        print(f"Explorers at {address} (if no browser opens, copy the address; Ctrl+C stops)", flush=True)
+    with (
+        contextlib.suppress(KeyboardInterrupt),
+        running(ip, port, Hall(pool, Pictures(pool), Readers(readers))),
+    ):
+        print(
+            f"Explorers at {address} (if no browser opens, copy the address; Ctrl+C stops)",
+            flush=True,
+        )
         if browser:
             webbrowser.open(address)
         load_all(pool, workers)
@@ -322,7 +376,8 @@ def serve(ip: str, port: int, readers: int, *, browser: bool) -> int:
 
 @contextlib.contextmanager
 def running(ip: str, port: int, hall: Hall) -> Iterator[Server]:
-    """A server that answers in the background; at the end it stops, and the processes that draw with it."""
+    """A server that answers in the background; at the end it stops, and the processes that draw
+    with it."""
     with Server((ip, port), Handler) as server:
         server.hall = hall
         threading.Thread(target=server.serve_forever, daemon=True).start()
@@ -336,7 +391,8 @@ def running(ip: str, port: int, hall: Hall) -> Iterator[Server]:
 
 
 def load_all(pool: Executor, workers: int) -> None:
-    """Load the explorers, notebook by notebook, into all processes; those whom readers ask for come first."""
+    """Load the explorers, notebook by notebook, into all processes; those whom readers ask for
+    come first."""
     start = time.monotonic()
     for name in with_explorers():
         wait([pool.submit(load, name) for _ in range(workers)])

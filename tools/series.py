@@ -1,4 +1,5 @@
-"""The series as its readers and builders see it: names, titles, addresses, costs, and the explorers of a notebook.
+"""The series as its readers and builders see it: names, titles, addresses, costs, and the explorers
+of a notebook.
 
 python -m tools.series      # write the costs and the address of the project where readers see them
 """
@@ -18,12 +19,15 @@ import nbformat
 
 from run import COST, NOTEBOOKS, ROOT, SERIES
 
-ADDRESS = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]["urls"]["Repository"]
+ADDRESS = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]["urls"][
+    "Repository"
+]
 TAG = re.compile(r"\\tag\*?\{([^}]*)\}")
 
 
 def names(part: str = "") -> list[str]:
-    """Names of the notebooks, in order, e.g. 02_reciprocal_space; only those that contain `part`."""
+    """Names of the notebooks, in order, e.g. 02_reciprocal_space; only those that contain
+    `part`."""
     return [name for name in SERIES if part in name and (NOTEBOOKS / f"{name}.ipynb").exists()]
 
 
@@ -47,13 +51,16 @@ def question(nb) -> str:
 
 def badges(name: str) -> str:
     """Links that open a notebook on Binder, in Colab and on GitHub, as Markdown."""
-    slug, file = ADDRESS.removeprefix("https://github.com/"), f"notebooks/{name}.ipynb"
+    slug = ADDRESS.removeprefix("https://github.com/")
+    file = f"notebooks/{name}.ipynb"
     links = {
         "Binder": f"https://mybinder.org/v2/gh/{slug}/main?urlpath=lab/tree/{file}",
         "Colab": f"https://colab.research.google.com/github/{slug}/blob/main/{file}",
         "GitHub": f"{ADDRESS}/blob/main/{file}",
     }
-    return " ".join(f"[![{site}](../docs/_static/{site.lower()}.svg)]({link})" for site, link in links.items())
+    return " ".join(
+        f"[![{site}](../docs/_static/{site.lower()}.svg)]({link})" for site, link in links.items()
+    )
 
 
 INSTALL = f"""\
@@ -76,7 +83,11 @@ def port(text: str) -> int:
 def cost(name: str) -> str:
     """Run time and memory as measured by ``run.py measure``."""
     measured = json.loads(COST.read_text("utf-8")).get(name)
-    return f"{measured['seconds']:.0f} s, {measured['gigabytes']:.1f} GB" if measured else "not measured yet"
+    return (
+        f"{measured['seconds']:.0f} s, {measured['gigabytes']:.1f} GB"
+        if measured
+        else "not measured yet"
+    )
 
 
 def stamp() -> None:
@@ -88,25 +99,37 @@ def stamp() -> None:
             text = path.read_text("utf-8")
             path.write_text(re.sub(row, rf"\g<1>{cost(name)}\g<2>", text), "utf-8", newline="\n")
         for path in NOTEBOOKS.glob(f"{name}.*"):
-            line = f"| Run time, memory | about {measured['seconds']} s and {measured['gigabytes']} GB on 2 cores |"
+            told = f"about {measured['seconds']} s and {measured['gigabytes']} GB on 2 cores"
+            line = f"| Run time, memory | {told} |"
             text = path.read_text("utf-8")
-            path.write_text(re.sub(r"\| Run time, memory \|[^|]*\|", line, text), "utf-8", newline="\n")
+            path.write_text(
+                re.sub(r"\| Run time, memory \|[^|]*\|", line, text), "utf-8", newline="\n"
+            )
 
 
 def stamp_address() -> None:
-    """Write the address that pyproject has into CITATION.cff and the notebooks, in place of the one they have."""
+    """Write the address that pyproject has into CITATION.cff and the notebooks, in place of the
+    one they have."""
     citation = ROOT / "CITATION.cff"
-    old = re.search(r'repository-code: "https://github\.com/([^"]+)"', citation.read_text("utf-8"))[1]
+    old = re.search(r'repository-code: "https://github\.com/([^"]+)"', citation.read_text("utf-8"))[
+        1
+    ]
     link = re.compile(rf"(github\.com/|com/github/|v2/gh/){re.escape(old)}\b")
-    for path in [citation, *(NOTEBOOKS / (name + end) for name in SERIES for end in (".md", ".ipynb"))]:
-        text = link.sub(rf"\g<1>{ADDRESS.removeprefix('https://github.com/')}", path.read_text("utf-8"))
+    for path in [
+        citation,
+        *(NOTEBOOKS / (name + end) for name in SERIES for end in (".md", ".ipynb")),
+    ]:
+        text = link.sub(
+            rf"\g<1>{ADDRESS.removeprefix('https://github.com/')}", path.read_text("utf-8")
+        )
         path.write_text(text, "utf-8", newline="\n")
 
 
 # ---------------------------------------------------------------- explorers
 def explorers(name: str) -> list:
     """The explorers of a notebook, alive: runs the statements that they need, and nothing else."""
-    space, boxes = {"__name__": name}, []
+    space = {"__name__": name}
+    boxes = []
     with contextlib.redirect_stdout(io.StringIO()):
         for statement in explorer_code(read(name)):
             if statement.shows:
@@ -117,7 +140,8 @@ def explorers(name: str) -> list:
 
 
 def explorer_code(nb) -> list[ast.stmt]:
-    """The statements that show an explorer (`shows` is true) and those that they need, found by the names used."""
+    """The statements that show an explorer (`shows` is true) and those that they need, found by
+    the names used."""
     skip = {"install", "solution"}
     statements = []
     for cell in nb.cells:
@@ -138,7 +162,9 @@ def explorer_code(nb) -> list[ast.stmt]:
 
 def _imports(statement: ast.stmt) -> set[str]:
     """Names that a statement imports from rbmkit.explorers."""
-    if not isinstance(statement, ast.ImportFrom) or not (statement.module or "").startswith("rbmkit.explorers"):
+    if not isinstance(statement, ast.ImportFrom) or not (statement.module or "").startswith(
+        "rbmkit.explorers"
+    ):
         return set()
     return {alias.asname or alias.name for alias in statement.names}
 
@@ -167,13 +193,20 @@ def _names(statement: ast.stmt) -> tuple[set[str], set[str], set[str]]:
         target = None
         if isinstance(node, ast.AugAssign):  # total += ...
             target = node.target
-        elif isinstance(node, (ast.Subscript, ast.Attribute)) and not isinstance(node.ctx, ast.Load):
+        elif isinstance(node, (ast.Subscript, ast.Attribute)) and not isinstance(
+            node.ctx, ast.Load
+        ):
             target = node  # values[0] = ...
         elif isinstance(node, ast.Expr) and isinstance(node.value, ast.Call):
-            target = node.value.func if isinstance(node.value.func, ast.Attribute) else None  # panels.append(...)
+            # panels.append(...)
+            target = node.value.func if isinstance(node.value.func, ast.Attribute) else None
         changed |= {n.id for n in ast.walk(target) if isinstance(n, ast.Name)} if target else set()
     loop = ast.walk(statement.target) if isinstance(statement, ast.For) else ()
-    return defined - changed, changed, used - {node.id for node in loop if isinstance(node, ast.Name)}
+    return (
+        defined - changed,
+        changed,
+        used - {node.id for node in loop if isinstance(node, ast.Name)},
+    )
 
 
 if __name__ == "__main__":
