@@ -2,10 +2,11 @@
 
 python benchmarks/busy.py [--busy N] [--rounds N]
 
-Times a Gibbs step of 500 chains and a PCD-1 update (784 visible and 500 hidden units) in processes of their own, one
-contender after the other, round by round: one thread; all threads as rbmkit starts them, which let others run while
-they wait; and all threads that turn in circles instead (OMP_WAIT_POLICY=active, what GNU OpenMP does unless told).
-Prints medians in milliseconds, with the quartiles over the rounds, on a quiet machine and beside N busy processes.
+Times a Gibbs step of 500 chains and a PCD-1 update (784 visible and 500 hidden units) in processes
+of their own, one contender after the other, round by round: one thread; all threads as rbmkit
+starts them, which let others run while they wait; and all threads that turn in circles instead
+(OMP_WAIT_POLICY=active, what GNU OpenMP does unless told). Prints medians in milliseconds, with the
+quartiles over the rounds, on a quiet machine and beside N busy processes.
 """
 
 from __future__ import annotations
@@ -60,16 +61,24 @@ def table(title: str, rounds: int) -> None:
     print(f"\n{title}\n\n| | Gibbs step, ms | PCD-1 update, ms |\n|---|---|---|")
     for name, rows in found.items():
         columns = [statistics.quantiles(column, n=4) for column in zip(*rows)]
-        print(f"| {name} | " + " | ".join(f"{m:.2f} ({a:.2f} - {b:.2f})" for a, m, b in columns) + " |")
+        print(
+            f"| {name} | "
+            + " | ".join(f"{m:.2f} ({a:.2f} - {b:.2f})" for a, m, b in columns)
+            + " |"
+        )
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--busy", type=int, default=4, metavar="N", help="busy processes, %(default)s")
+    parser.add_argument(
+        "--busy", type=int, default=4, metavar="N", help="busy processes, %(default)s"
+    )
     parser.add_argument("--rounds", type=int, default=5, metavar="N", help="%(default)s")
     chosen = parser.parse_args()
     table("No other work", chosen.rounds)
-    others = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(chosen.busy)]
+    others = [
+        subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(chosen.busy)
+    ]
     try:
         table(f"Beside {chosen.busy} busy processes", chosen.rounds)
     finally:

@@ -1,13 +1,15 @@
 """A class at the explorers: real browsers that open pages and move sliders at the same time.
 
-    python benchmarks/hall.py [READERS]        # 8 unless given; about a minute and a half on 2 quiet cores
+    python benchmarks/hall.py [READERS]  # 8 unless given; about a minute and a half on 2 quiet
+    cores
 
-Starts `run.py explore` and one Chromium with as many separate readers. Goals: a first page within 3 s when nobody else
-is there, all readers ready within 20 s, a slider that answers within 1 s (median) while all move theirs without a
-pause, and not a line in the log of the server when the browser closes. Readers move to random places, so that hardly a
-picture is asked for twice: the worst case. Browsers and server share the machine here, so the numbers are upper bounds.
-On a busy machine look at the processor time that the server needs per answer: readers times this, over cores, is what a
-quiet machine would take. Linux only.
+Starts `run.py explore` and one Chromium with as many separate readers. Goals: a first page within 3
+s when nobody else is there, all readers ready within 20 s, a slider that answers within 1 s
+(median) while all move theirs without a pause, and not a line in the log of the server when the
+browser closes. Readers move to random places, so that hardly a picture is asked for twice: the
+worst case. Browsers and server share the machine here, so the numbers are upper bounds. On a busy
+machine look at the processor time that the server needs per answer: readers times this, over cores,
+is what a quiet machine would take. Linux only.
 """
 
 import os
@@ -31,8 +33,12 @@ from tools import series
 
 SECONDS = 20  # that all readers move their sliders
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
-READY = """() => { const i = document.querySelector(".frames img"); return i?.complete && i.naturalWidth > 0; }"""
-# moves random sliders without a pause until the time is over; keeps the seconds from each move to its picture
+READY = """() => {
+  const i = document.querySelector(".frames img");
+  return i?.complete && i.naturalWidth > 0;
+}"""
+# moves random sliders without a pause until the time is over; keeps the seconds from each move to
+# its picture
 MOVE = """seconds => {
   const image = document.querySelector(".frames img");
   const controls = [...document.querySelectorAll(".frames input, .frames select")];
@@ -45,7 +51,8 @@ MOVE = """seconds => {
   window.times = [];
   (async () => {
     while (performance.now() < end) {
-      const start = performance.now(), control = controls[Math.floor(Math.random() * controls.length)];
+      const start = performance.now();
+      const control = controls[Math.floor(Math.random() * controls.length)];
       const places = control.options ? control.options.length : Number(control.max) + 1;
       const next = (Number(control.value) + 1 + Math.floor(Math.random() * (places - 1))) % places;
       control.value = next;
@@ -74,13 +81,18 @@ def family(pid):
 
 def memory(pid):
     """Gigabytes of a process and those that it started; what they share is counted once."""
-    own = (re.search(r"(?m)^Pss:\s+(\d+) kB", Path(f"/proc/{one}/smaps_rollup").read_text()) for one in family(pid))
+    own = (
+        re.search(r"(?m)^Pss:\s+(\d+) kB", Path(f"/proc/{one}/smaps_rollup").read_text())
+        for one in family(pid)
+    )
     return sum(int(found[1]) for found in own) * 1024 / 1e9
 
 
 def processor(pid):
     """Seconds that the processors have worked for a process and those that it started."""
-    fields = (Path(f"/proc/{one}/stat").read_text().rpartition(")")[2].split() for one in family(pid))
+    fields = (
+        Path(f"/proc/{one}/stat").read_text().rpartition(")")[2].split() for one in family(pid)
+    )
     return sum(int(one[11]) + int(one[12]) for one in fields) / os.sysconf("SC_CLK_TCK")
 
 
@@ -137,7 +149,9 @@ def main():
         before = load()
         process, address, loaded = start_server(log)
         try:
-            browser = driver.chromium.launch(executable_path=path, args=["--no-sandbox", "--disable-gpu"])
+            browser = driver.chromium.launch(
+                executable_path=path, args=["--no-sandbox", "--disable-gpu"]
+            )
             first, everybody, times, work = measure(browser, address, readers, process.pid)
             used = memory(process.pid)
             browser.close()
@@ -152,11 +166,18 @@ def main():
     print("| | measured | goal | |\n|---|---|---|---|")
     verdict("first page, nobody else there", first, 3)
     verdict(f"{readers} readers ready", everybody, 20)
-    verdict(f"answers of sliders, median of {sum(map(len, times))}", np.median(np.concatenate(times)), 1)
+    verdict(
+        f"answers of sliders, median of {sum(map(len, times))}", np.median(np.concatenate(times)), 1
+    )
     print(f"| the same for the slowest reader | {max(np.median(one) for one in times):.2f} s | | |")
-    print(f"| 90 % of all answers are within | {np.quantile(np.concatenate(times), 0.9):.2f} s | | |")
+    print(
+        f"| 90 % of all answers are within | {np.quantile(np.concatenate(times), 0.9):.2f} s | | |"
+    )
     print(f"| processor time of the server per answer | {work:.3f} s | | |")
-    print(f"| lines in the log | {len(said.splitlines())} | 0 | {'FAIL' if said else 'pass'} |\n{said}")
+    print(
+        f"| lines in the log | {len(said.splitlines())} | 0 | {'FAIL' if said else 'pass'} "
+        f"|\n{said}"
+    )
 
 
 if __name__ == "__main__":

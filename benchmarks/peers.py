@@ -1,7 +1,9 @@
-"""The contenders of `speed.py`: the same tasks by other packages, by plain NumPy, and as bare matrix products.
+"""The contenders of `speed.py`: the same tasks by other packages, by plain NumPy, and as bare
+matrix products.
 
-Each function takes a model and returns a dict of names and callables; one call is one unit of the task. Every
-contender gets what it likes best: float32 parameters, contiguous float32 states, minibatches laid out beforehand.
+Each function takes a model and returns a dict of names and callables; one call is one unit of the
+task. Every contender gets what it likes best: float32 parameters, contiguous float32 states,
+minibatches laid out beforehand.
 """
 
 import numpy as np
@@ -30,7 +32,8 @@ def sgemm_pair(rbm, n):
     W, _, _ = numbers(rbm)
     rng = np.random.default_rng(0)
     v, h = (rng.integers(0, 2, (n, k)).astype(np.float32) for k in W.shape)
-    to_h, to_v = np.empty_like(h), np.empty_like(v)
+    to_h = np.empty_like(h)
+    to_v = np.empty_like(v)
 
     def pair():
         np.matmul(v, W, out=to_h)
@@ -53,14 +56,19 @@ def _fused(field, bias, beta, seed, layer, out):
         for j in range(field.shape[1]):
             z = beta * (field[c, j] + bias[j])
             e = exp_negative(-abs(z))
-            out[c, j] = uniform(key, j) * (np.float32(1) + e) <= (np.float32(1) if z >= np.float32(0) else e)
+            out[c, j] = uniform(key, j) * (np.float32(1) + e) <= (
+                np.float32(1) if z >= np.float32(0) else e
+            )
 
 
 def fused_pair(rbm, n, beta):
-    """What follows the two products, in one pass each: bias, sigmoid, random number, comparison, float32 states."""
+    """What follows the two products, in one pass each: bias, sigmoid, random number, comparison,
+    float32 states."""
     rng = np.random.default_rng(0)
     fields = [rng.normal(size=(n, k)).astype(np.float32) for k in (rbm.M, rbm.N)]
-    states, (_, a, b), count = [np.empty_like(x) for x in fields], numbers(rbm), iter(range(10**9))
+    states = [np.empty_like(x) for x in fields]
+    _, a, b = numbers(rbm)
+    count = iter(range(10**9))
 
     def pair():
         seed = next(count)
@@ -70,7 +78,7 @@ def fused_pair(rbm, n, beta):
     return pair
 
 
-# ---- one Gibbs step v -> h -> v --------------------------------------------------------------------------------------
+# ---- one Gibbs step v -> h -> v ------------------------------------------------------------------
 def gibbs_steps(rbm, start, beta=1.0):
     contenders = {"NumPy": numpy_gibbs(rbm, start, beta)}
     if beta == 1:
@@ -81,7 +89,8 @@ def gibbs_steps(rbm, start, beta=1.0):
 
 
 def numpy_gibbs(rbm, start, beta):
-    (W, a, b, v), rng = numbers(rbm, [start]), np.random.default_rng(0)
+    W, a, b, v = numbers(rbm, [start])
+    rng = np.random.default_rng(0)
     beta = np.float32(beta)
 
     def step():
@@ -103,7 +112,8 @@ def sklearn_machine(rbm, **options):
 
 
 def sklearn_gibbs(rbm, start):
-    machine, v = sklearn_machine(rbm), start.astype(np.float32)
+    machine = sklearn_machine(rbm)
+    v = start.astype(np.float32)
 
     def step():
         nonlocal v
@@ -130,7 +140,7 @@ def torch_gibbs(rbm, start, beta):
     return step
 
 
-# ---- one update of PCD-K ---------------------------------------------------------------------------------------------
+# ---- one update of PCD-K -------------------------------------------------------------------------
 def pcd_updates(rbm, data, start, steps, rate):
     contenders = {"NumPy": numpy_pcd(rbm, data, start, steps, rate)}
     if steps == 1:
@@ -142,7 +152,8 @@ def pcd_updates(rbm, data, start, steps, rate):
 
 
 def sgemm_pcd(rbm, n, steps):
-    pair, gradient = sgemm_pair(rbm, n), sgemm_gradient(rbm, n)
+    pair = sgemm_pair(rbm, n)
+    gradient = sgemm_gradient(rbm, n)
 
     def products():  # 2 K for the chains, 2 for the hidden means, 2 for the gradient
         for _ in range(steps + 1):
@@ -154,7 +165,8 @@ def sgemm_pcd(rbm, n, steps):
 
 
 def numpy_pcd(rbm, data, start, steps, rate):
-    (W, a, b, batch, v), rng = numbers(rbm, [data, start]), np.random.default_rng(0)
+    W, a, b, batch, v = numbers(rbm, [data, start])
+    rng = np.random.default_rng(0)
     rate = np.float32(rate)
 
     def update():
@@ -164,7 +176,8 @@ def numpy_pcd(rbm, data, start, steps, rate):
             h = (rng.random(p.shape, np.float32) < p).astype(np.float32)
             p = expit(h @ W.T + a)
             v = (rng.random(p.shape, np.float32) < p).astype(np.float32)
-        h_data, h_chains = expit(batch @ W + b), expit(v @ W + b)
+        h_data = expit(batch @ W + b)
+        h_chains = expit(v @ W + b)
         W += rate * (batch.T @ h_data / len(batch) - v.T @ h_chains / len(v))
         a += rate * (batch.mean(axis=0) - v.mean(axis=0))
         b += rate * (h_data.mean(axis=0) - h_chains.mean(axis=0))
@@ -193,12 +206,14 @@ def torch_pcd(rbm, data, start, steps, rate):
     return update
 
 
-# ---- annealed importance sampling ------------------------------------------------------------------------------------
+# ---- annealed importance sampling ----------------------------------------------------------------
 def ais_runs(rbm, chains, temperatures, means):
     contenders = {"NumPy": lambda: numpy_ais(rbm, chains, temperatures, means)}
     if torch:
         params, _ = torch_machine(rbm, np.zeros((1, rbm.N)))
-        contenders["rbms"] = lambda: compute_partition_function_ais(chains, temperatures + 1, params)
+        contenders["rbms"] = lambda: compute_partition_function_ais(
+            chains, temperatures + 1, params
+        )
     pair = sgemm_pair(rbm, chains)
 
     def products():
@@ -209,11 +224,13 @@ def ais_runs(rbm, chains, temperatures, means):
 
 
 def numpy_ais(rbm, chains, temperatures, means):
-    (W, a, b), rng = numbers(rbm), np.random.default_rng(0)
+    W, a, b = numbers(rbm)
+    rng = np.random.default_rng(0)
     means = np.clip(means, 0.01, 0.99).astype(np.float32)
     a0 = np.log(means / (1 - means))
     v = (rng.random((chains, rbm.N), np.float32) < means).astype(np.float32)
-    log_w, t = np.zeros(chains), np.linspace(0, 1, temperatures + 1).astype(np.float32)
+    log_w = np.zeros(chains)
+    t = np.linspace(0, 1, temperatures + 1).astype(np.float32)
     for old, new in zip(t[:-1], t[1:], strict=True):
         field = v @ W + b
         log_w += (new - old) * (v @ (a - a0))
@@ -225,9 +242,12 @@ def numpy_ais(rbm, chains, temperatures, means):
 
 
 def numpy_log_z(rbm, rows=2**13):
-    """Chunked enumeration of the hidden layer in float64, a matrix product and a softplus for each chunk."""
+    """Chunked enumeration of the hidden layer in float64, a matrix product and a softplus for
+    each chunk."""
     parts = []
     for first in range(0, 2**rbm.M, rows):
-        h = (np.arange(first, min(first + rows, 2**rbm.M))[:, None] >> np.arange(rbm.M) & 1).astype(float)
+        h = (np.arange(first, min(first + rows, 2**rbm.M))[:, None] >> np.arange(rbm.M) & 1).astype(
+            float
+        )
         parts.append(logsumexp(h @ rbm.b + np.logaddexp(0, h @ rbm.W.T + rbm.a).sum(axis=1)))
     return float(logsumexp(parts))

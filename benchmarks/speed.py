@@ -1,4 +1,5 @@
-"""How fast is rbmkit? One run: Gibbs steps, training, annealing and enumeration, beside other packages and bare sgemm.
+"""How fast is rbmkit? One run: Gibbs steps, training, annealing and enumeration, beside other
+packages and bare sgemm.
 
     python benchmarks/speed.py [--long] [--quick] [--unset]
 
@@ -6,8 +7,8 @@
     --quick  fewer rounds: checks that everything runs
     --unset  run once more in a process without the environment variables that steer BLAS and OpenMP
 
-`benchmarks/README.md` explains the rows and holds a table of results. scikit-learn is needed, rbms (with torch) is used
-if it can be imported.
+`benchmarks/README.md` explains the rows and holds a table of results. scikit-learn is needed, rbms
+(with torch) is used if it can be imported.
 """
 
 import argparse
@@ -29,12 +30,17 @@ import rbmkit
 from rbmkit import RBM, SGD, Training, ais, exact_log_z, gibbs, mnist
 from rbmkit.data import data_folder
 
-N, CHAINS, RATE = 784, 500, 1e-4  # a small learning rate: the weights stay as they are while updates are timed
-STEERING = re.compile(r"(OMP|GOMP|KMP|MKL|OPENBLAS|GOTO|BLIS|BLAS|NVPL|VECLIB|NUMEXPR|NUMBA_(NUM_THREADS|THREADING))_?")
+# a small learning rate: the weights stay as they are while updates are timed
+N = 784
+CHAINS = 500
+RATE = 1e-4
+STEERING = re.compile(
+    r"(OMP|GOMP|KMP|MKL|OPENBLAS|GOTO|BLIS|BLAS|NVPL|VECLIB|NUMEXPR|NUMBA_(NUM_THREADS|THREADING))_?"
+)
 US = "rbmkit"
 
 
-# ---- models and chains -----------------------------------------------------------------------------------------------
+# ---- models and chains ---------------------------------------------------------------------------
 def trained_model(data: np.ndarray) -> tuple[RBM, str]:
     """The checkpoint with 500 hidden units if it is there, else a quick one."""
     if (data_folder() / "rbm_mnist_500.npz").exists():
@@ -44,7 +50,9 @@ def trained_model(data: np.ndarray) -> tuple[RBM, str]:
 
 def quick_model(data: np.ndarray, M: int, *, steps: int, epochs: float) -> RBM:
     start = RBM.random(N, M, sigma=0.01, rng=1, pixel_means=data.mean(axis=0))
-    run = Training(start, data, steps=steps, batch_size=CHAINS, optimiser=SGD(0.05), centred=True, rng=2)
+    run = Training(
+        start, data, steps=steps, batch_size=CHAINS, optimiser=SGD(0.05), centred=True, rng=2
+    )
     return run.run(epochs, progress=False).rbm
 
 
@@ -57,7 +65,7 @@ def samples(rbm: RBM, start: np.ndarray, beta: float = 1.0) -> np.ndarray:
     return gibbs(rbm, start, steps=100, rng=3, beta=beta).v
 
 
-# ---- tables ----------------------------------------------------------------------------------------------------------
+# ---- tables --------------------------------------------------------------------------------------
 def table(head: list[str], rows: list[list[str]]) -> None:
     print("| " + " | ".join(head) + " |")
     print("|" + "---|" * len(head))
@@ -73,7 +81,9 @@ def results(title: str, contenders: dict[str, Contender]) -> None:
     for name, c in contenders.items():
         low, high = c.quartiles
         ratio = f"{c.median / contenders[US].median:.2f}"
-        rows.append([name, milliseconds(c.median), f"{milliseconds(low)} - {milliseconds(high)}", ratio])
+        rows.append(
+            [name, milliseconds(c.median), f"{milliseconds(low)} - {milliseconds(high)}", ratio]
+        )
     table(["contender", "median, ms", "quartiles, ms", "times ours"], rows)
 
 
@@ -86,7 +96,9 @@ class Gates:
     def at_most(self, what: str, value: float, limit: float, unit: str = "") -> None:
         self._add(what, value, f"<= {limit:g}{unit}", unit, value <= limit)
 
-    def at_least(self, what: str, contenders: dict[str, Contender], name: str, limit: float) -> None:
+    def at_least(
+        self, what: str, contenders: dict[str, Contender], name: str, limit: float
+    ) -> None:
         if name in contenders:
             value = contenders[name].median / contenders[US].median
             self._add(f"{what}: {name} / ours", value, f">= {limit:g}", "", value >= limit)
@@ -97,36 +109,51 @@ class Gates:
         self.rows.append([what, f"{value:.3g}{unit}", goal, "pass" if passed else "FAIL"])
 
 
-# ---- sections --------------------------------------------------------------------------------------------------------
+# ---- sections ------------------------------------------------------------------------------------
 def gibbs_section(rbm: RBM, v: np.ndarray, rounds: int, gates: Gates) -> None:
-    rng, sgemm = np.random.default_rng(5), peers.sgemm_pair(rbm, len(v))
-    off = RBM(rbm.W, rbm.a - 300, rbm.b - 300)  # never a unit on: the draw and the making of the sums remain
+    rng = np.random.default_rng(5)
+    sgemm = peers.sgemm_pair(rbm, len(v))
+    # never a unit on: the draw and the making of the sums remain
+    off = RBM(rbm.W, rbm.a - 300, rbm.b - 300)
     contenders = {
         US: lambda: gibbs(rbm, v, steps=1, rng=rng),
         "rbmkit, 10 steps in a call": Contender(lambda: gibbs(rbm, v, steps=10, rng=rng), units=10),
-        "rbmkit, all units off (no rows to add)": Contender(lambda: gibbs(off, 0 * v, steps=10, rng=rng), units=10),
+        "rbmkit, all units off (no rows to add)": Contender(
+            lambda: gibbs(off, 0 * v, steps=10, rng=rng), units=10
+        ),
         **peers.gibbs_steps(rbm, v),
         "2 sgemm alone": sgemm,
-        "rbmkit right after a threaded sgemm (the trap)": Contender(lambda: gibbs(rbm, v, steps=1, rng=rng), 1, sgemm),
+        "rbmkit right after a threaded sgemm (the trap)": Contender(
+            lambda: gibbs(rbm, v, steps=1, rng=rng), 1, sgemm
+        ),
     }
     contenders = interleave(contenders, rounds=rounds)
     results(f"One Gibbs step v -> h -> v, {len(v)} chains", contenders)
-    gates.at_most("Gibbs step: ours / 2 sgemm", contenders[US].median / contenders["2 sgemm alone"].median, 0.40)
+    gates.at_most(
+        "Gibbs step: ours / 2 sgemm",
+        contenders[US].median / contenders["2 sgemm alone"].median,
+        0.40,
+    )
     gates.at_least("Gibbs step", contenders, "scikit-learn", 6)
     gates.at_least("Gibbs step", contenders, "rbms", 7)
     limits(rbm, v, contenders)
 
 
 def limits(rbm: RBM, v: np.ndarray, contenders: dict[str, Contender]) -> None:
-    """What the step spends its time on: bytes of rows added per second, and the share of what is not adding."""
+    """What the step spends its time on: bytes of rows added per second, and the share of what is
+    not adding."""
     h = gibbs(rbm, v, steps=1, rng=6).h
-    groups = [np.pad(x, ((0, 0), (0, -x.shape[1] % 4))).reshape(len(x), -1, 4).any(axis=2) for x in (v, h)]
+    groups = [
+        np.pad(x, ((0, 0), (0, -x.shape[1] % 4))).reshape(len(x), -1, 4).any(axis=2) for x in (v, h)
+    ]
     size = 4.0 * (groups[0].sum() * rbm.M + groups[1].sum() * rbm.N)
     step, draw = (list(contenders.values())[k].median for k in (1, 2))
     print(
         f"v is {v.mean():.0%} on ({groups[0].mean():.0%} of its groups of four), h {h.mean():.0%} "
-        f"({groups[1].mean():.0%}): {size / 1e6:.0f} MB of rows are added per step. The draw and making the sums "
-        f"take {draw / step:.0%} of the step; in the rest, rows pass at {size / (step - draw) / 1e9:.0f} GB/s.\n"
+        f"({groups[1].mean():.0%}): {size / 1e6:.0f} MB of rows are added per step. The draw and "
+        "making the sums "
+        f"take {draw / step:.0%} of the step; in the rest, rows pass at "
+        f"{size / (step - draw) / 1e9:.0f} GB/s.\n"
     )
 
 
@@ -137,7 +164,9 @@ def training_section(rbm: RBM, data: np.ndarray, v: np.ndarray, rounds: int, gat
         part = 10 / plain.updates_per_epoch
         contenders = {
             US: Contender(lambda run=plain, part=part: run.run(part, progress=False), units=10),
-            "rbmkit, centred": Contender(lambda run=centred, part=part: run.run(part, progress=False), units=10),
+            "rbmkit, centred": Contender(
+                lambda run=centred, part=part: run.run(part, progress=False), units=10
+            ),
             **peers.pcd_updates(rbm, data[:CHAINS], v, steps, RATE),
         }
         contenders = interleave(contenders, rounds=rounds)
@@ -145,9 +174,14 @@ def training_section(rbm: RBM, data: np.ndarray, v: np.ndarray, rounds: int, gat
         gates.at_least(f"PCD-{steps} update", contenders, *goal)
 
 
-def annealing_section(rbm: RBM, means: np.ndarray, rounds: int, gates: Gates, temperatures: int = 100) -> None:
+def annealing_section(
+    rbm: RBM, means: np.ndarray, rounds: int, gates: Gates, temperatures: int = 100
+) -> None:
     options = {"chains": CHAINS, "temperatures": temperatures, "pixel_means": means}
-    contenders = {US: lambda: ais(rbm, rng=8, **options), **peers.ais_runs(rbm, CHAINS, temperatures, means)}
+    contenders = {
+        US: lambda: ais(rbm, rng=8, **options),
+        **peers.ais_runs(rbm, CHAINS, temperatures, means),
+    }
     contenders = interleave(contenders, rounds=rounds)
     results(f"AIS, {CHAINS} chains, {temperatures} temperatures", contenders)
     gates.at_least("AIS", contenders, "rbms", 15)
@@ -165,11 +199,15 @@ def enumeration_section(rbm: RBM, rounds: int, gates: Gates, long: bool) -> None
         large = RBM(rbm.W[:, :25], rbm.a, rbm.b[:25])
         start = time.perf_counter()
         exact_log_z(large)
-        print(f"M = 25: {time.perf_counter() - start:.2f} s. M = 20 differs from NumPy by {difference:.1e} nats.\n")
+        print(
+            f"M = 25: {time.perf_counter() - start:.2f} s. M = 20 differs from NumPy by "
+            f"{difference:.1e} nats.\n"
+        )
 
 
 def shapes_section(rbm: RBM, data: np.ndarray, v: np.ndarray, rounds: int, gates: Gates) -> None:
-    """Where the sums might lose: other sizes, dense states, other temperatures; beside sgemm plus a fused pass."""
+    """Where the sums might lose: other sizes, dense states, other temperatures; beside sgemm
+    plus a fused pass."""
     many = np.tile(v, (10, 1))
     wide = quick_model(data[:30_000], 3000, steps=1, epochs=1)
     cases = {
@@ -187,7 +225,9 @@ def shapes_section(rbm: RBM, data: np.ndarray, v: np.ndarray, rounds: int, gates
     rows = []
     for name, (model, start, beta) in cases.items():
         contenders = {
-            US: lambda model=model, start=start, beta=beta: gibbs(model, start, steps=1, rng=9, beta=beta),
+            US: lambda model=model, start=start, beta=beta: gibbs(
+                model, start, steps=1, rng=9, beta=beta
+            ),
             "sgemm": peers.sgemm_pair(model, len(start)),
             "fused": peers.fused_pair(model, len(start), beta),
         }
@@ -197,7 +237,9 @@ def shapes_section(rbm: RBM, data: np.ndarray, v: np.ndarray, rounds: int, gates
         ratio = ours / (sgemm + fused)
         rows.append([name, density, *map(milliseconds, (ours, sgemm, fused)), f"{ratio:.2f}"])
         gates.at_most(f"{name}: ours / (2 sgemm + fused pass)", ratio, 1.0)
-    table(["case", "v, h on", "ours, ms", "2 sgemm, ms", "fused passes, ms", "ours / their sum"], rows)
+    table(
+        ["case", "v, h on", "ours, ms", "2 sgemm, ms", "fused passes, ms", "ours / their sum"], rows
+    )
 
 
 def scaling_section(rbm: RBM, v: np.ndarray, rounds: int, fine: bool) -> None:
@@ -205,7 +247,10 @@ def scaling_section(rbm: RBM, v: np.ndarray, rounds: int, fine: bool) -> None:
     counts = [64 * 2**k for k in range(0, 8, 1 if fine else 2)]
     curve("chains", counts, [(rbm, np.resize(v, (n, N))) for n in counts], rounds)
     widths = [64 * 2**k for k in range(0, 7, 1 if fine else 2)]
-    models = [RBM(np.resize(rbm.W.T, (M, N)).T * min(1, 500 / M), rbm.a, np.resize(rbm.b, M)) for M in widths]
+    models = [
+        RBM(np.resize(rbm.W.T, (M, N)).T * min(1, 500 / M), rbm.a, np.resize(rbm.b, M))
+        for M in widths
+    ]
     curve("N M", [N * M for M in widths], [(model, samples(model, v)) for model in models], rounds)
 
 
@@ -219,7 +264,9 @@ def curve(what: str, x: list[int], cases: list[tuple[RBM, np.ndarray]], rounds: 
     exponent = np.polyfit(np.log(x), np.log(times), 1)[0]
     upper = np.polyfit(np.log(x[-2:]), np.log(times[-2:]), 1)[0]
     print(f"### Scaling of a Gibbs step with {what}\n")
-    rows = [[f"{n:,}", milliseconds(t), f"{1e9 * t / n:.3g}"] for n, t in zip(x, times, strict=True)]
+    rows = [
+        [f"{n:,}", milliseconds(t), f"{1e9 * t / n:.3g}"] for n, t in zip(x, times, strict=True)
+    ]
     table([what, "median, ms", f"ns per {what}"], rows)
     print(
         f"Linear fit: {1e3 * offset:.3g} ms + {1e9 * slope:.3g} ns x {what}. "
@@ -240,7 +287,8 @@ if {work}:
     rbmkit.gibbs(rbm, v, steps=1, rng=1)
     gibbs = time.perf_counter() - start
     for optimiser in (rbmkit.SGD(0.1), rbmkit.Adam()):
-        rbmkit.Training(rbm, v, steps=1, optimiser=optimiser, centred=True, rng=1).run(1, progress=False)
+        options = {"steps": 1, "optimiser": optimiser, "centred": True}
+        rbmkit.Training(rbm, v, rng=1, **options).run(1, progress=False)
     rbmkit.ais(rbm, chains=10, temperatures=2, rng=1)
     rbmkit.exact_log_z(rbmkit.RBM(rbm.W[:, :8], rbm.a, rbm.b[:8]))
 else:
@@ -262,7 +310,9 @@ def fresh_process(work: bool, M: int = 500, cache: str | None = None) -> np.ndar
         [str(Path(rbmkit.__file__).parents[1]), os.environ.get("PYTHONPATH", "")]
     )
     script = WORK.format(work=work, M=M)
-    run = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, text=True, check=True)
+    run = subprocess.run(
+        [sys.executable, "-c", script], env=environment, capture_output=True, text=True, check=True
+    )
     return np.array(run.stdout.split(), float)
 
 
@@ -285,14 +335,23 @@ def start_section(rounds: int, gates: Gates) -> None:
     gates.at_most("import rbmkit", bare[0], 2, " s")
 
 
-# ---- the run ---------------------------------------------------------------------------------------------------------
+# ---- the run -------------------------------------------------------------------------------------
 def set_up(model: str) -> None:
-    versions = [f"{name} {version(name)}" for name in ("numpy", "numba", "scikit-learn", "rbms", "torch")]
+    versions = [
+        f"{name} {version(name)}" for name in ("numpy", "numba", "scikit-learn", "rbms", "torch")
+    ]
     steering = [f"{k}={x}" for k, x in sorted(os.environ.items()) if STEERING.match(k)] or ["none"]
     load = f"{os.getloadavg()[0]:.1f}" if hasattr(os, "getloadavg") else "unknown"
     print("## Speed of rbmkit\n")
-    print(f"{os.cpu_count()} processors, load before the run {load}; Python {sys.version.split()[0]}, ", end="")
-    print(", ".join(versions) + f"; numba: {numba.get_num_threads()} threads, layer {numba.threading_layer()}.")
+    print(
+        f"{os.cpu_count()} processors, load before the run {load}; Python "
+        f"{sys.version.split()[0]}, ",
+        end="",
+    )
+    print(
+        ", ".join(versions)
+        + f"; numba: {numba.get_num_threads()} threads, layer {numba.threading_layer()}."
+    )
     print(f"Variables that steer threads and BLAS: {', '.join(steering)}.")
     print(f"Weights: {model}. Times are medians and quartiles of interleaved bursts.\n")
 
@@ -313,11 +372,14 @@ def main() -> int:
     ):
         parser.add_argument(f"--{name}", action="store_true", help=text)
     options = parser.parse_args()
-    rounds, began = 2 if options.quick else 7, time.perf_counter()
+    rounds = 2 if options.quick else 7
+    began = time.perf_counter()
 
-    digits, gates = mnist(), Gates()
+    digits = mnist()
+    gates = Gates()
     rbm, description = trained_model(digits.train)
-    v, means = samples(rbm, digits.test[:CHAINS]), digits.train.mean(axis=0)
+    v = samples(rbm, digits.test[:CHAINS])
+    means = digits.train.mean(axis=0)
     set_up(description)
     gibbs_section(rbm, v, rounds + 3, gates)
     training_section(rbm, digits.train, v, rounds, gates)
@@ -331,7 +393,9 @@ def main() -> int:
     print(f"{time.perf_counter() - began:.0f} s in all.\n", flush=True)
     if options.unset:
         environment = {k: x for k, x in os.environ.items() if not STEERING.match(k)}
-        return subprocess.call([sys.executable, *(x for x in sys.argv if x != "--unset")], env=environment)
+        return subprocess.call(
+            [sys.executable, *(x for x in sys.argv if x != "--unset")], env=environment
+        )
     return 0
 
 

@@ -1,13 +1,14 @@
-"""How fast do samplers forget where they started? Plain Gibbs, replica exchange on two paths, and that of rbms.
+"""How fast do samplers forget where they started? Plain Gibbs, replica exchange on two paths, and
+that of rbms.
 
-    python benchmarks/tempering.py                      # the model that ships with the project, about 10 minutes
+    python benchmarks/tempering.py         # the model that ships with the project, about 10 minutes
     python benchmarks/tempering.py strong.npz ...       # files written by RBM.save
     python benchmarks/tempering.py --seconds 20         # per sampler; default 120
 
-Each sampler has chains from three starts far apart: images of the digit 1, images of the digit 0, and coin tosses.
-They take turns until each has had its time. The first quarter of the slices is dropped;
-`rbmkit.equilibrium` judges the rest. Then ln Z by all estimators, those that need samples of the model started at the
-tempered ones.
+Each sampler has chains from three starts far apart: images of the digit 1, images of the digit 0,
+and coin tosses. They take turns until each has had its time. The first quarter of the slices is
+dropped; `rbmkit.equilibrium` judges the rest. Then ln Z by all estimators, those that need samples
+of the model started at the tempered ones.
 """
 
 import argparse
@@ -26,16 +27,21 @@ try:
 except ImportError:
     torch = None
 
-CHAINS, EVERY = 12, 20  # chains (ladders) per start; sweeps between draws
+# chains (ladders) per start; sweeps between draws
+CHAINS = 12
+EVERY = 20
 
 
 def three_starts(mnist, rng: np.random.Generator) -> list[np.ndarray]:
-    ones, zeros = (mnist.train[np.flatnonzero(mnist.train_labels == digit)[:CHAINS]] for digit in (1, 0))
+    ones, zeros = (
+        mnist.train[np.flatnonzero(mnist.train_labels == digit)[:CHAINS]] for digit in (1, 0)
+    )
     return [ones, zeros, rng.integers(0, 2, ones.shape, dtype=np.uint8)]
 
 
 def plain(rbm: RBM, starts: list[np.ndarray], rng: np.random.Generator):
-    """Block Gibbs sampling; as many chains as the ladders have replicas would only add more of the same."""
+    """Block Gibbs sampling; as many chains as the ladders have replicas would only add more of
+    the same."""
     states = list(starts)
 
     def draw() -> list[np.ndarray]:
@@ -59,8 +65,9 @@ def tempered(path: list[RBM], starts: list[np.ndarray], rng: np.random.Generator
 def peer(rbm: RBM, starts: list[np.ndarray], temperatures: int):
     """The sweeps of `rbms.sampling.pt`, at equal intervals of temperature.
 
-    Its own search for temperatures calls a function that version 0.5.0 does not import. Its exchange takes free
-    energies at beta = 1 times beta, which is not what its Gibbs steps sample: timed as it is, and judged all the same.
+    Its own search for temperatures calls a function that version 0.5.0 does not import. Its
+    exchange takes free energies at beta = 1 times beta, which is not what its Gibbs steps sample:
+    timed as it is, and judged all the same.
     """
     model = BBRBM(*(torch.tensor(x, dtype=torch.float32) for x in (rbm.W, rbm.a, rbm.b)))
     betas = torch.linspace(0, 1, temperatures)
@@ -69,7 +76,10 @@ def peer(rbm: RBM, starts: list[np.ndarray], temperatures: int):
 
     def draw() -> list[np.ndarray]:
         for _ in range(EVERY):
-            chains[:] = [model.sample_state(n_steps=1, chains=c, beta=b.item()) for c, b in zip(chains, betas)]
+            chains[:] = [
+                model.sample_state(n_steps=1, chains=c, beta=b.item())
+                for c, b in zip(chains, betas)
+            ]
             chains[:] = swap_configurations(chains, model, betas)[0]
         return np.split(chains[-1]["visible"].numpy().astype(np.uint8), len(starts))
 
@@ -77,8 +87,10 @@ def peer(rbm: RBM, starts: list[np.ndarray], temperatures: int):
 
 
 def race(contenders: dict, seconds: float) -> dict:
-    """Draws (draws, starts, chains, N) and times of all contenders; the next second goes to who had least."""
-    draws, spent = {name: [] for name in contenders}, dict.fromkeys(contenders, 0.0)
+    """Draws (draws, starts, chains, N) and times of all contenders; the next second goes to who
+    had least."""
+    draws = {name: [] for name in contenders}
+    spent = dict.fromkeys(contenders, 0.0)
     while min(spent.values()) < seconds:
         name = min(spent, key=spent.get)
         time.sleep(0.12)  # threads of the one before stop spinning
@@ -90,8 +102,10 @@ def race(contenders: dict, seconds: float) -> dict:
 
 
 def report(name: str, rbm: RBM, seconds: float) -> None:
-    mnist, rng = rbmkit.mnist(), np.random.default_rng(1)
-    starts, means = three_starts(mnist, rng), mnist.train.mean(axis=0)
+    mnist = rbmkit.mnist()
+    rng = np.random.default_rng(1)
+    starts = three_starts(mnist, rng)
+    means = mnist.train.mean(axis=0)
     as_in_ais = RBM(0 * rbm.W, logit(np.clip(means, 0.01, 0.99)), 0 * rbm.b)
     contenders = {
         "Gibbs": plain(rbm, starts, rng),
@@ -101,7 +115,10 @@ def report(name: str, rbm: RBM, seconds: float) -> None:
     if torch is not None:
         contenders["rbms"] = peer(rbm, starts, len(contenders["tempering"][0].runs[0].rungs))
     print(f"\n### {name}, lambda_1 = {np.linalg.norm(rbm.W, 2):.1f}\n")
-    print("| sampler | ladder | sweeps | R-hat | effective draws | per second | round trips | pixels on, by start |")
+    print(
+        "| sampler | ladder | sweeps | R-hat | effective draws | per second | round trips | pixels "
+        "on, by start |"
+    )
     print("|---|---|---|---|---|---|---|---|")
     for sampler, (draws, spent) in race(contenders, seconds).items():
         kept = np.unpackbits(draws[len(draws) // 4 :], axis=-1, count=rbm.N).swapaxes(0, 1)
@@ -110,8 +127,10 @@ def report(name: str, rbm: RBM, seconds: float) -> None:
         trips = sum(int(run.result().round_trips.sum()) for run in runs) if runs else "-"
         on = ", ".join(f"{x.mean():.3f}" for x in kept)
         print(
-            f"| {sampler} | {contenders[sampler][1]} | {EVERY * len(draws):,} | {verdict.r_hat.max():.3f} "
-            f"| {verdict.ess.min():.0f} | {verdict.ess.min() / (0.75 * spent):.2f} | {trips} | {on} |",
+            f"| {sampler} | {contenders[sampler][1]} | {EVERY * len(draws):,} | "
+            f"{verdict.r_hat.max():.3f} "
+            f"| {verdict.ess.min():.0f} | {verdict.ess.min() / (0.75 * spent):.2f} | {trips} | "
+            f"{on} |",
             flush=True,
         )
     log_z(rbm, contenders["tempering"][0].runs, mnist, means)
@@ -119,9 +138,13 @@ def report(name: str, rbm: RBM, seconds: float) -> None:
 
 def log_z(rbm: RBM, runs: list[Tempering], mnist, means: np.ndarray) -> None:
     how = {"temperatures": 3000, "pixel_means": means, "rng": 2}
-    samples = np.concatenate([run.samples[len(run.samples) // 4 :: 10].reshape(-1, rbm.N) for run in runs])[-500:]
+    samples = np.concatenate(
+        [run.samples[len(run.samples) // 4 :: 10].reshape(-1, rbm.N) for run in runs]
+    )[-500:]
     found = [run.result() for run in runs]
-    found = [(f"tempering, start {k + 1}", r.log_z[-1], r.log_z_stderr[-1]) for k, r in enumerate(found)]
+    found = [
+        (f"tempering, start {k + 1}", r.log_z[-1], r.log_z_stderr[-1]) for k, r in enumerate(found)
+    ]
     for name, estimate in (
         ("AIS", rbmkit.ais(rbm, chains=200, **how)),
         ("reverse AIS from tempered samples", rbmkit.reverse_ais(rbm, samples, **how)),
@@ -129,7 +152,9 @@ def log_z(rbm: RBM, runs: list[Tempering], mnist, means: np.ndarray) -> None:
         found.append((name, estimate.value, estimate.stderr))
     test = mnist.test[:50]
     bound = rbmkit.raise_bound(rbm, test, chains=20, **how)
-    found.append(("RAISE on 50 digits", float(np.mean(-rbm.free_energy(test) - bound.value)), float("nan")))
+    found.append(
+        ("RAISE on 50 digits", float(np.mean(-rbm.free_energy(test) - bound.value)), float("nan"))
+    )
     print("\n| ln Z by | value | standard error |\n|---|---|---|")
     for name, value, error in found:
         print(f"| {name} | {value:.2f} | {error:.2f} |")
@@ -137,11 +162,17 @@ def log_z(rbm: RBM, runs: list[Tempering], mnist, means: np.ndarray) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("models", nargs="*", help="files written by RBM.save; default: the shipped model")
+    parser.add_argument(
+        "models", nargs="*", help="files written by RBM.save; default: the shipped model"
+    )
     parser.add_argument("--seconds", type=float, default=120.0, help="time per sampler and model")
     options = parser.parse_args()
-    models = {path: RBM.load(path) for path in options.models} or {"shipped model": rbmkit.trained()}
-    print("rbms takes part." if torch is not None else "rbms is not installed: it does not take part.")
+    models = {path: RBM.load(path) for path in options.models} or {
+        "shipped model": rbmkit.trained()
+    }
+    print(
+        "rbms takes part." if torch is not None else "rbms is not installed: it does not take part."
+    )
     for name, rbm in models.items():
         report(name, rbm, options.seconds)
 

@@ -1,4 +1,5 @@
-"""Interleaved timing: who is compared is measured in turn, in one run, so that a busy machine is busy for all."""
+"""Interleaved timing: who is compared is measured in turn, in one run, so that a busy machine is
+busy for all."""
 
 from __future__ import annotations
 
@@ -8,7 +9,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-REST = 0.12  # seconds of sleep before a burst: the idle threads of the last contender stop spinning meanwhile
+# seconds of sleep before a burst: the idle threads of the last contender stop spinning meanwhile
+REST = 0.12
 BURST = 0.2  # seconds that a burst takes, if 20 calls do not take less
 
 
@@ -41,14 +43,19 @@ class Contender:
             self.times.append((time.perf_counter() - start) / self.units)
 
 
-def interleave(contenders: dict[str, Contender | Callable], *, rounds: int = 7) -> dict[str, Contender]:
+def interleave(
+    contenders: dict[str, Contender | Callable], *, rounds: int = 7
+) -> dict[str, Contender]:
     """Warm each contender up, then give each a burst of calls in turn, `rounds` times.
 
-    A burst starts with a rest and one untimed call. Within a burst the contender's own threads are as warm as they are
-    in a loop of its own; between bursts the others' threads have gone to sleep (BLAS, OpenMP and torch spin a while
-    after their work, and would otherwise steal the cores from whoever comes next).
+    A burst starts with a rest and one untimed call. Within a burst the contender's own threads are
+    as warm as they are in a loop of its own; between bursts the others' threads have gone to sleep
+    (BLAS, OpenMP and torch spin a while after their work, and would otherwise steal the cores from
+    whoever comes next).
     """
-    contenders = {name: c if isinstance(c, Contender) else Contender(c) for name, c in contenders.items()}
+    contenders = {
+        name: c if isinstance(c, Contender) else Contender(c) for name, c in contenders.items()
+    }
     calls = {}
     for name, contender in contenders.items():
         contender.burst(2)

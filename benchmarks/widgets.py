@@ -2,8 +2,9 @@
 
     python benchmarks/widgets.py            # about a minute on 2 quiet cores
 
-Every control of every explorer is moved through values over its whole range, after one move that does not count;
-buttons are pressed three times. This is the time in the kernel; the browser adds some milliseconds.
+Every control of every explorer is moved through values over its whole range, after one move that
+does not count; buttons are pressed three times. This is the time in the kernel; the browser adds
+some milliseconds.
 """
 
 import os

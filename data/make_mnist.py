@@ -1,8 +1,8 @@
 """Make mnist.npz from the four IDX files of MNIST, whose SHA-256 is checked.
 
-    python data/make_mnist.py FOLDER               the folder holds the IDX files, gzipped or not
-    python data/make_mnist.py FOLDER --download    first download those that are missing there (needs pooch)
-    python data/make_mnist.py FOLDER -o FILE       write FILE instead of mnist.npz beside this script
+    python data/make_mnist.py FOLDER             the folder holds the IDX files, gzipped or not
+    python data/make_mnist.py FOLDER --download  first download what is missing there (needs pooch)
+    python data/make_mnist.py FOLDER -o FILE     write FILE, not mnist.npz beside this script
 
 The same input gives the same arrays, and with the same zlib the same file, byte for byte.
 """
@@ -52,7 +52,9 @@ THRESHOLD = 128  # at least half of full scale, 255
 def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description="Make mnist.npz from the IDX files of MNIST.")
     parser.add_argument("folder", type=Path, help="folder with the four IDX files, gzipped or not")
-    parser.add_argument("--download", action="store_true", help="download the missing ones into it (needs pooch)")
+    parser.add_argument(
+        "--download", action="store_true", help="download the missing ones into it (needs pooch)"
+    )
     parser.add_argument("-o", "--output", type=Path, default=Path(__file__).with_name("mnist.npz"))
     options = parser.parse_args(arguments)
     try:
@@ -63,14 +65,18 @@ def main(arguments: list[str] | None = None) -> None:
     except (OSError, ValueError, ImportError) as error:
         sys.exit(f"make_mnist.py: {error}")
     print(
-        f"{options.output}: {options.output.stat().st_size} bytes, SHA-256 of its contents {data.mnist_digest(arrays)}"
+        f"{options.output}: {options.output.stat().st_size} bytes, SHA-256 of its contents "
+        f"{data.mnist_digest(arrays)}"
     )
 
 
 def pack(raw: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """Images as rows of bits, eight pixels to a byte, the first pixel in the highest bit; labels as they are."""
+    """Images as rows of bits, eight pixels to a byte, the first pixel in the highest bit; labels
+    as they are."""
     return {
-        key: np.packbits(array.reshape(len(array), -1) >= THRESHOLD, axis=1) if array.ndim == 3 else array
+        key: np.packbits(array.reshape(len(array), -1) >= THRESHOLD, axis=1)
+        if array.ndim == 3
+        else array
         for key, array in raw.items()
     }
 
@@ -80,7 +86,9 @@ def read_idx(folder: Path, key: str) -> np.ndarray:
     name = FILES[key][0]
     path = find(folder, name)
     if path is None:
-        raise FileNotFoundError(f"neither {name}.gz nor {name} in {folder}; --download fetches what is missing")
+        raise FileNotFoundError(
+            f"neither {name}.gz nor {name} in {folder}; --download fetches what is missing"
+        )
     content = data.idx_bytes(path)
     check(content, key, path)
     return data.idx_array(content, path)
@@ -95,15 +103,21 @@ def check(content: bytes, key: str, source: object) -> None:
     name, expected, _ = FILES[key]
     found = hashlib.sha256(content).hexdigest()
     if found != expected:
-        raise ValueError(f"{source} is not the {name} of MNIST: SHA-256 {found} instead of {expected}; fetch it again")
+        raise ValueError(
+            f"{source} is not the {name} of MNIST: SHA-256 {found} instead of {expected}; fetch it "
+            "again"
+        )
 
 
 def download(folder: Path) -> None:
-    """Fetch the files that are missing in `folder`. Each appears there only once it is complete and checked."""
+    """Fetch the files that are missing in `folder`. Each appears there only once it is complete
+    and checked."""
     try:
         import pooch
     except ImportError:
-        raise ImportError('--download needs pooch: pip install pooch, or pip install -e ".[download]"') from None
+        raise ImportError(
+            '--download needs pooch: pip install pooch, or pip install -e ".[download]"'
+        ) from None
     folder.mkdir(parents=True, exist_ok=True)
     for key, (name, _, _) in FILES.items():
         if find(folder, name) is None:

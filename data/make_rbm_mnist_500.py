@@ -1,11 +1,12 @@
-"""Train the RBM with 500 hidden units that ships with the project, and bracket its likelihood along the way.
+"""Train the RBM with 500 hidden units that ships with the project, and bracket its likelihood along
+the way.
 
     python data/make_rbm_mnist_500.py [FOLDER]
 
-makes ``rbm_mnist_500.npz`` (the trained model), ``trajectory_mnist_500.npz`` (snapshots, their likelihood and the
-training options) and their checksums in ``SHA256SUMS`` next to this script. The state of the training is kept in
-FOLDER (default ``build/rbm_mnist_500``) after every epoch; a run that was stopped continues from there, to the same
-numbers.
+makes ``rbm_mnist_500.npz`` (the trained model), ``trajectory_mnist_500.npz`` (snapshots, their
+likelihood and the training options) and their checksums in ``SHA256SUMS`` next to this script. The
+state of the training is kept in FOLDER (default ``build/rbm_mnist_500``) after every epoch; a run
+that was stopped continues from there, to the same numbers.
 """
 
 import json
@@ -30,17 +31,23 @@ OPTIONS = {
     "schedule": ((0, 1.0), (20, 1.0), (60, 0.0)),
     "centred": True,
 }
-SIGMA, SEED = 0.01, 1
+SIGMA = 0.01
+SEED = 1
 TEMPERATURES = 3_000  # intervals of all annealing
 CHAINS = 200  # runs of AIS and of reverse AIS
-EXAMPLES, RUNS = 200, 5  # of RAISE: test digits, and reverse runs for each
+# of RAISE: test digits, and reverse runs for each
+EXAMPLES = 200
+RUNS = 5
 
 
 def train(folder: Path, data: np.ndarray) -> Training:
-    """Train to the last epoch, from the state in `folder` if there is one; snapshots of the model go to `folder`."""
+    """Train to the last epoch, from the state in `folder` if there is one; snapshots of the
+    model go to `folder`."""
     path = folder / "training.npz"
     start = RBM.random(784, 500, sigma=SIGMA, rng=SEED, pixel_means=data.mean(axis=0))
-    training = Training.resume(path, data) if path.exists() else Training(start, data, **OPTIONS, rng=SEED)
+    training = (
+        Training.resume(path, data) if path.exists() else Training(start, data, **OPTIONS, rng=SEED)
+    )
     if training.update == 0:
         start.save(folder / "epoch_0.npz")
     for epoch in tqdm(sorted({*EPOCHS, *range(1, int(EPOCHS[-1]) + 1)}), desc="epochs"):
@@ -53,13 +60,16 @@ def train(folder: Path, data: np.ndarray) -> Training:
 
 
 def bracket(rbm: RBM, chains: np.ndarray, test: np.ndarray, means: np.ndarray) -> dict[str, float]:
-    """Test log-likelihood from above by AIS; from below by reverse AIS and, for the first test digits, by RAISE."""
+    """Test log-likelihood from above by AIS; from below by reverse AIS and, for the first test
+    digits, by RAISE."""
     free_energy = rbm.free_energy(test)
     options = {"temperatures": TEMPERATURES, "pixel_means": means, "rng": 7}
     samples = gibbs(rbm, chains[:CHAINS], steps=1000, rng=7).v
-    upper, lower = ais(rbm, chains=CHAINS, **options), reverse_ais(rbm, samples, **options)
+    upper = ais(rbm, chains=CHAINS, **options)
+    lower = reverse_ais(rbm, samples, **options)
     low = raise_bound(rbm, test[:EXAMPLES], chains=RUNS, **options)
-    shift = (-free_energy[:EXAMPLES] - low.value).mean()  # RAISE's ln Z, so that all three speak of the whole test set
+    # RAISE's ln Z, so that all three speak of the whole test set
+    shift = (-free_energy[:EXAMPLES] - low.value).mean()
     return {
         "free_energy": free_energy.mean(),
         "log_z_ais": upper.value,
@@ -84,7 +94,11 @@ def main(folder: Path) -> None:
     for epoch, rbm in zip(tqdm(EPOCHS, desc="likelihood"), models, strict=True):
         path = folder / f"bracket_{epoch:g}.json"
         if not path.exists():
-            chains = training.chain_states if epoch == EPOCHS[-1] else digits.train[: len(training.chain_states)]
+            chains = (
+                training.chain_states
+                if epoch == EPOCHS[-1]
+                else digits.train[: len(training.chain_states)]
+            )
             path.write_text(json.dumps(bracket(rbm, chains, test, digits.train.mean(axis=0))))
         rows.append(json.loads(path.read_text()))
     write_npz(

@@ -1,7 +1,8 @@
 """rbmkit: the physics of Restricted Boltzmann Machines, notebook by notebook.
 
-One module per idea: a reader who knows a notebook knows its module. The most used names are here; all modules can be
-had from here too, `rbmkit.reciprocal` and so on, and are loaded when they are first asked for.
+One module per idea: a reader who knows a notebook knows its module. The most used names are here;
+all modules can be had from here too, `rbmkit.reciprocal` and so on, and are loaded when they are
+first asked for.
 """
 
 import importlib

@@ -1,7 +1,8 @@
-"""Checks at the front door: every public function calls these first and the code behind it trusts its input.
+"""Checks at the front door: every public function calls these first and the code behind it trusts
+its input.
 
-Private helpers, shared by all modules. Each raises one ``ValueError`` or ``TypeError`` whose sentence says what was
-wrong and, where there is something to do, what to do.
+Private helpers, shared by all modules. Each raises one ``ValueError`` or ``TypeError`` whose
+sentence says what was wrong and, where there is something to do, what to do.
 """
 
 from __future__ import annotations
@@ -14,13 +15,16 @@ import numpy as np
 
 # ---------------------------------------------------------------- numbers
 def as_generator(rng: int | np.random.Generator) -> np.random.Generator:
-    """A Generator as it is; a non-negative integer as the seed of a new one. ``None`` is refused: no hidden state."""
+    """A Generator as it is; a non-negative integer as the seed of a new one. ``None`` is
+    refused: no hidden state."""
     if isinstance(rng, np.random.Generator):
         return rng
     try:
         seed = _integer(rng)
     except TypeError:
-        raise TypeError(f"rng must be an integer seed or a numpy Generator, not {type(rng).__name__}") from None
+        raise TypeError(
+            f"rng must be an integer seed or a numpy Generator, not {type(rng).__name__}"
+        ) from None
     if seed < 0:
         raise ValueError(f"rng as a seed must be >= 0, got {seed}")
     return np.random.default_rng(seed)
@@ -31,7 +35,9 @@ def integer(value: int, name: str, *, least: int) -> int:
     try:
         value = _integer(value)
     except TypeError:
-        raise TypeError(f"{name} must be an integer, not {type(value).__name__} ({value!r})") from None
+        raise TypeError(
+            f"{name} must be an integer, not {type(value).__name__} ({value!r})"
+        ) from None
     if value < least:
         raise ValueError(f"{name} must be an integer >= {least}, got {value}")
     return value
@@ -49,7 +55,9 @@ def real(value: float, name: str) -> float:
             raise TypeError
         number = float(value)
     except (TypeError, ValueError):
-        raise TypeError(f"{name} must be a real number, not {type(value).__name__} ({value!r})") from None
+        raise TypeError(
+            f"{name} must be a real number, not {type(value).__name__} ({value!r})"
+        ) from None
     if not math.isfinite(number):
         raise ValueError(f"{name} must be finite, got {number}")
     return number
@@ -92,7 +100,8 @@ def _integer(value) -> int:
 
 # ---------------------------------------------------------------- models
 def instance(value: object, kind: type, name: str) -> None:
-    """`value` is a `kind` (an RBM, a Modes, ...), or a TypeError that says how to make one of what was given."""
+    """`value` is a `kind` (an RBM, a Modes, ...), or a TypeError that says how to make one of
+    what was given."""
     if isinstance(value, kind):
         return
     given = type(value).__name__
@@ -102,15 +111,18 @@ def instance(value: object, kind: type, name: str) -> None:
     elif isinstance(getattr(value, "rbm", None), kind):
         makers["RBM"] = "use its .rbm"
     hint = makers.get(kind.__name__)
-    raise TypeError(f"{name} must be of the type {kind.__name__}, not {given}" + (f"; {hint}" if hint else ""))
+    raise TypeError(
+        f"{name} must be of the type {kind.__name__}, not {given}" + (f"; {hint}" if hint else "")
+    )
 
 
 # ---------------------------------------------------------------- arrays
 def binary(x: np.ndarray, width: int, name: str) -> np.ndarray:
-    """Rows of 0 and 1 as a C-contiguous uint8 array of shape (n, width); no copy if `x` is one already.
+    """Rows of 0 and 1 as a C-contiguous uint8 array of shape (n, width); no copy if `x` is one
+    already.
 
-    A single row (width,) becomes (1, width). Booleans and floats that are exactly 0 or 1 are accepted, and
-    matrices of scipy.sparse, which become dense: n width bytes.
+    A single row (width,) becomes (1, width). Booleans and floats that are exactly 0 or 1 are
+    accepted, and matrices of scipy.sparse, which become dense: n width bytes.
     """
     x = _plain(_dense(x, name), name)
     if x.ndim not in (1, 2) or x.shape[-1] != width:
@@ -118,7 +130,9 @@ def binary(x: np.ndarray, width: int, name: str) -> np.ndarray:
     if x.size == 0:
         raise ValueError(f"{name} is empty (shape {x.shape}): at least one row is needed")
     if x.dtype.kind not in "buif":
-        raise ValueError(f"{name} must hold the numbers 0 and 1, got dtype {x.dtype}{_object_hint(x)}")
+        raise ValueError(
+            f"{name} must hold the numbers 0 and 1, got dtype {x.dtype}{_object_hint(x)}"
+        )
     if x.dtype.kind == "f" and np.isnan(x).any():
         raise ValueError(f"{name} contains NaN: only 0 and 1 are allowed")
     if not (x.dtype.kind == "b" or _only_zero_one(x)):
@@ -142,12 +156,19 @@ def _value_hint(x: np.ndarray) -> str:
 
 
 def _object_hint(x: np.ndarray) -> str:
-    return " (columns of pandas that may be missing become numbers by .to_numpy(int))" if x.dtype == object else ""
+    return (
+        " (columns of pandas that may be missing become numbers by .to_numpy(int))"
+        if x.dtype == object
+        else ""
+    )
 
 
 def _plain(x: np.ndarray, name: str) -> np.ndarray:
     if isinstance(x, np.ma.MaskedArray):
-        raise TypeError(f"{name} is a masked array, and there is no rule for hidden entries: fill them, x.filled(0)")
+        raise TypeError(
+            f"{name} is a masked array, and there is no rule for hidden entries: fill them, "
+            "x.filled(0)"
+        )
     return np.asarray(x)
 
 
@@ -156,7 +177,8 @@ def _is_sparse(x: object) -> bool:
 
 
 def _dense(x: object, name: str) -> np.ndarray:
-    """A matrix of scipy.sparse as dense uint8, checked before its values are rounded to that; others as they are."""
+    """A matrix of scipy.sparse as dense uint8, checked before its values are rounded to that;
+    others as they are."""
     if not _is_sparse(x):
         return x
     x = x.tocsr(copy=True)
@@ -175,13 +197,20 @@ def real_array(x: np.ndarray, shape: tuple[int | None, ...], name: str) -> np.nd
     except ValueError:  # ragged lists
         raise TypeError(f"{name} must be an array of real numbers") from None
     if x.dtype.kind not in "buif":
-        raise TypeError(f"{name} must be an array of real numbers, got dtype {x.dtype}{_object_hint(x)}")
+        raise TypeError(
+            f"{name} must be an array of real numbers, got dtype {x.dtype}{_object_hint(x)}"
+        )
     if (
         x.size == 0
         or x.ndim != len(shape)
         or any(want not in (None, n) for n, want in zip(x.shape, shape, strict=True))
     ):
-        wanted = "(" + ", ".join("any" if n is None else str(n) for n in shape) + ("," * (len(shape) == 1)) + ")"
+        wanted = (
+            "("
+            + ", ".join("any" if n is None else str(n) for n in shape)
+            + ("," * (len(shape) == 1))
+            + ")"
+        )
         raise ValueError(f"{name} must have shape {wanted} and not be empty, got {x.shape}")
     x = np.array(x, dtype=np.float64, order="C")
     if not np.isfinite(x).all():

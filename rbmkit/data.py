@@ -1,7 +1,9 @@
-"""What ships with the project: MNIST as the paper uses it, trained models and measurements; and small patterns.
+"""What ships with the project: MNIST as the paper uses it, trained models and measurements; and
+small patterns.
 
-`mnist` reads the bit-packed digits, `trained` and `trajectory` one training of 500 hidden units, `regimes` what was
-measured on mildly and strongly trained models. `bars_and_stripes` is a data set small enough to list.
+`mnist` reads the bit-packed digits, `trained` and `trajectory` one training of 500 hidden units,
+`regimes` what was measured on mildly and strongly trained models. `bars_and_stripes` is a data set
+small enough to list.
 """
 
 from __future__ import annotations
@@ -52,7 +54,8 @@ class Mnist:
 
 
 def data_folder() -> Path:
-    """Folder of the data files: the environment variable RBMKIT_DATA if set, else ``data/`` beside the package.
+    """Folder of the data files: the environment variable RBMKIT_DATA if set, else ``data/`` beside
+    the package.
 
     Raises
     ------
@@ -60,9 +63,15 @@ def data_folder() -> Path:
         There is no such folder, e.g. because the package was installed without its repository.
     """
     override = os.environ.get("RBMKIT_DATA")
-    folder = Path(override).expanduser() if override else Path(__file__).resolve().parents[1] / "data"
+    folder = (
+        Path(override).expanduser() if override else Path(__file__).resolve().parents[1] / "data"
+    )
     if not folder.is_dir():
-        source = "RBMKIT_DATA names it" if override else "it comes with a clone of the repository (pip install -e .)"
+        source = (
+            "RBMKIT_DATA names it"
+            if override
+            else "it comes with a clone of the repository (pip install -e .)"
+        )
         raise FileNotFoundError(
             f"no data folder {folder}: {source}; set RBMKIT_DATA to the folder that holds mnist.npz"
         )
@@ -71,7 +80,8 @@ def data_folder() -> Path:
 
 @files.said_in_one_line()
 def mnist(*, digits: int | Iterable[int] | None = None) -> Mnist:
-    """The 70,000 MNIST digits, binarised as in the paper: 1 where the grey level is at least 128 of 255.
+    """The 70,000 MNIST digits, binarised as in the paper: 1 where the grey level is at least 128 of
+    255.
 
     Parameters
     ----------
@@ -93,13 +103,19 @@ def mnist(*, digits: int | Iterable[int] | None = None) -> Mnist:
     wanted = None if digits is None else _digits(digits)
     path = data_folder() / "mnist.npz"
     if not path.is_file():
-        raise FileNotFoundError(f"no such file: {path}; restore it from the repository or run data/make_mnist.py")
+        raise FileNotFoundError(
+            f"no such file: {path}; restore it from the repository or run data/make_mnist.py"
+        )
     packed = files.read_npz(path, MNIST_KEYS, kind=MNIST_KIND)
     if mnist_digest(packed) != MNIST_SHA256:
-        raise ValueError(f"{path} is damaged or altered: its SHA-256 is wrong; restore it or run data/make_mnist.py")
+        raise ValueError(
+            f"{path} is damaged or altered: its SHA-256 is wrong; restore it or run "
+            "data/make_mnist.py"
+        )
     parts = {}
     for part in ("train", "test"):
-        images, labels = packed[part], packed[f"{part}_labels"]
+        images = packed[part]
+        labels = packed[f"{part}_labels"]
         keep = slice(None) if wanted is None else np.isin(labels, wanted)
         parts[part] = np.unpackbits(images[keep], axis=1, count=_PIXELS)
         parts[f"{part}_labels"] = labels[keep]
@@ -107,7 +123,8 @@ def mnist(*, digits: int | Iterable[int] | None = None) -> Mnist:
 
 
 def mnist_digest(packed: dict[str, np.ndarray]) -> str:
-    """SHA-256 over type, shape and bytes of the four packed arrays (independent of how the file was compressed)."""
+    """SHA-256 over type, shape and bytes of the four packed arrays (independent of how the file
+    was compressed)."""
     digest = hashlib.sha256()
     for key in MNIST_KEYS:
         array = np.ascontiguousarray(packed[key])
@@ -117,9 +134,11 @@ def mnist_digest(packed: dict[str, np.ndarray]) -> str:
 
 
 def read_idx(path: str | os.PathLike) -> np.ndarray:
-    """An IDX file of bytes, gzipped or not: the format of the original MNIST files, with their grey levels 0 to 255.
+    """An IDX file of bytes, gzipped or not: the format of the original MNIST files, with their grey
+    levels 0 to 255.
 
-    `mnist` has bits only. For another threshold, or for pixels that are ink with the probability of their grey level::
+    `mnist` has bits only. For another threshold, or for pixels that are ink with the probability of
+    their grey level::
 
         grey = read_idx("train-images-idx3-ubyte.gz").reshape(60000, 784)
         lighter = grey >= 64
@@ -153,13 +172,17 @@ def idx_bytes(path: Path) -> bytes:
 
 
 def idx_array(content: bytes, source: object) -> np.ndarray:
-    """Two zeros, 8 for bytes, the number of dimensions, the lengths as big-endian uint32, then the bytes."""
+    """Two zeros, 8 for bytes, the number of dimensions, the lengths as big-endian uint32, then
+    the bytes."""
     if len(content) < 4 or content[:3] != b"\0\0\x08":
         raise ValueError(f"{source} is not an IDX file of bytes")
     start = 4 + 4 * content[3]
     shape = tuple(int.from_bytes(content[k : k + 4], "big") for k in range(4, start, 4))
     if len(content) != start + math.prod(shape):
-        raise ValueError(f"{source} is truncated or damaged: {len(content)} bytes do not hold {shape}; fetch it again")
+        raise ValueError(
+            f"{source} is truncated or damaged: {len(content)} bytes do not hold {shape}; fetch it "
+            "again"
+        )
     return np.frombuffer(content, dtype=np.uint8, offset=start).reshape(shape)
 
 
@@ -172,7 +195,8 @@ def _digits(digits: int | Iterable[int]) -> list[int]:
 
 
 def bars_and_stripes(side: int) -> np.ndarray:
-    """All distinct bars-and-stripes patterns: images whose rows are each uniform, or whose columns are.
+    """All distinct bars-and-stripes patterns: images whose rows are each uniform, or whose columns
+    are.
 
     Parameters
     ----------
@@ -182,12 +206,14 @@ def bars_and_stripes(side: int) -> np.ndarray:
     Returns
     -------
     (2^(side + 1) - 2, side^2) uint8 array
-        First the images made of uniform rows, then those of uniform columns; the blank and the full one, which are
-        both, appear once.
+        First the images made of uniform rows, then those of uniform columns; the blank and the full
+        one, which are both, appear once.
     """
     side = checks.positive_int(side, "side")
     if side > 16:
-        raise ValueError(f"side must be at most 16 (there are 2^(side + 1) - 2 patterns), got {side}")
+        raise ValueError(
+            f"side must be at most 16 (there are 2^(side + 1) - 2 patterns), got {side}"
+        )
     lines = (np.arange(2**side)[:, None] >> np.arange(side)[::-1] & 1).astype(np.uint8)
     rows = np.repeat(lines, side, axis=1)
     columns = np.tile(lines[1:-1], (1, side))
@@ -206,7 +232,8 @@ class Trajectory:
     W, a, b : (T, N, M) float16, (T, N) and (T, M) float32 arrays
         Parameters, W rounded to 11 bits.
     measured : dict of (T,) arrays
-        Mean free energy of the test digits; ln Z by AIS, reverse AIS and RAISE, with standard errors; sample sizes.
+        Mean free energy of the test digits; ln Z by AIS, reverse AIS and RAISE, with standard
+        errors; sample sizes.
     options : dict
         How the model was trained: the arguments of `rbmkit.Training`.
     """
@@ -228,7 +255,8 @@ class Trajectory:
 
 @files.said_in_one_line()
 def trained() -> RBM:
-    """The RBM with 500 hidden units that ships with the project, trained by ``data/make_rbm_mnist_500.py``.
+    """The RBM with 500 hidden units that ships with the project, trained by
+    ``data/make_rbm_mnist_500.py``.
 
     Raises
     ------
@@ -248,13 +276,16 @@ def trajectory() -> Trajectory:
         The file is missing or altered.
     """
     keys = ("epochs", "W", "a", "b", "options")
-    arrays = files.read_npz(files.verified(data_folder(), "trajectory_mnist_500.npz"), keys, kind=TRAJECTORY_KIND)
+    arrays = files.read_npz(
+        files.verified(data_folder(), "trajectory_mnist_500.npz"), keys, kind=TRAJECTORY_KIND
+    )
     epochs, W, a, b, options = (arrays.pop(key) for key in keys)
     return Trajectory(epochs, W, a, b, arrays, json.loads(str(options)))
 
 
 class Regimes:
-    """What ``data/make_regimes.py`` measured on mildly and on strongly trained models, piece by piece.
+    """What ``data/make_regimes.py`` measured on mildly and on strongly trained models, piece by
+    piece.
 
     ``regimes["mild_60"]`` is a dict of arrays; ``data/README.md`` says what they are.
     """
@@ -281,12 +312,15 @@ class Regimes:
 
 @files.said_in_one_line()
 def regimes() -> Regimes:
-    """Mixing, gradients and order parameters in the mild and the strong regime, made by ``data/make_regimes.py``.
+    """Mixing, gradients and order parameters in the mild and the strong regime, made by
+    ``data/make_regimes.py``.
 
     Raises
     ------
     FileNotFoundError, ValueError
         The file is missing or altered.
     """
-    arrays = files.read_npz(files.verified(data_folder(), "regimes.npz"), ("text",), kind=REGIMES_KIND)
+    arrays = files.read_npz(
+        files.verified(data_folder(), "regimes.npz"), ("text",), kind=REGIMES_KIND
+    )
     return Regimes({name: array for name, array in arrays.items() if name != "text"})

@@ -1,14 +1,15 @@
 """Diffusion in an effective potential, and the Schrödinger equation that it is.
 
-A density that diffuses in a potential U at inverse temperature beta = 1 / D obeys the Fokker-Planck equation (34).
-With P = e^(-beta U / 2) psi it becomes a Schrödinger equation in imaginary time with the Hamiltonian
+A density that diffuses in a potential U at inverse temperature beta = 1 / D obeys the Fokker-Planck
+equation (34). With P = e^(-beta U / 2) psi it becomes a Schrödinger equation in imaginary time with
+the Hamiltonian
 
     H = -1/2 d^2/dz^2 + V_Q,    V_Q = (beta U')^2 / 8 - beta U'' / 4,                     Eq. (37)
 
-whose levels E_n are relaxation rates, Gamma_n = 2 D E_n. On a grid, `hamiltonian` keeps what makes H special: it is a
-square, H = Q^T Q / 2 with Q = d/dz + beta U' / 2, so that no level is negative, and e^(-beta U / 2) has the level 0
-exactly. `spectrum` has the levels, `Spectrum.propagate` the density at any time, `langevin` the walkers, and `kramers`
-the rates over a barrier.
+whose levels E_n are relaxation rates, Gamma_n = 2 D E_n. On a grid, `hamiltonian` keeps what makes
+H special: it is a square, H = Q^T Q / 2 with Q = d/dz + beta U' / 2, so that no level is negative,
+and e^(-beta U / 2) has the level 0 exactly. `spectrum` has the levels, `Spectrum.propagate` the
+density at any time, `langevin` the walkers, and `kramers` the rates over a barrier.
 """
 
 from __future__ import annotations
@@ -24,8 +25,10 @@ from scipy.sparse.linalg import eigsh
 from rbmkit import checks, extrema, kernels
 from rbmkit.sampling import chunk_size, draw_seed, threads_for
 
-_STEP_WORK = 2**9  # a step of a walker costs about as much as so many couplings in block Gibbs sampling
-_STEEPEST = 600.0  # largest exponent of a hop: e^709 is the largest number, and a step squared comes on top
+# a step of a walker costs about as much as so many couplings in block Gibbs sampling
+_STEP_WORK = 2**9
+# largest exponent of a hop: e^709 is the largest number, and a step squared comes on top
+_STEEPEST = 600.0
 
 
 # ---------------------------------------------------------------- a potential and its levels
@@ -38,7 +41,8 @@ class Potential:
     axes : tuple of one or two (n_i,) arrays
         Equidistant grid points, increasing, at least 5 per axis.
     U : (n_1,) or (n_1, n_2) array
-        Energy at the grid points, Eq. (31); finite, so that the grid must end before the support does.
+        Energy at the grid points, Eq. (31); finite, so that the grid must end before the support
+        does.
     beta : float
         Inverse temperature, > 0. The diffusion coefficient is D = 1 / beta.
     """
@@ -55,9 +59,14 @@ class Potential:
         for axis in axes:
             step = np.diff(axis)
             if len(axis) < 5 or step.min() <= 0 or np.ptp(step) > 1e-6 * step.mean():
-                raise ValueError("each of axes must be increasing and equidistant, with at least 5 points")
+                raise ValueError(
+                    "each of axes must be increasing and equidistant, with at least 5 points"
+                )
         if np.asarray(self.U).dtype.kind == "f" and not np.isfinite(self.U).all():
-            raise ValueError("U must be finite: let the grid end inside the support, where the density is not zero")
+            raise ValueError(
+                "U must be finite: let the grid end inside the support, where the density is not "
+                "zero"
+            )
         object.__setattr__(self, "axes", axes)
         object.__setattr__(self, "U", checks.real_array(self.U, tuple(map(len, axes)), "U"))
         object.__setattr__(self, "beta", checks.positive_float(self.beta, "beta"))
@@ -101,16 +110,16 @@ class Potential:
 def hamiltonian(potential: Potential, *, absorbing: bool = False) -> sp.csc_array:
     """The Schrödinger operator H of Eq. (37) on the grid, symmetric and positive semidefinite.
 
-    Hopping between neighbours i and j at distance d with the rates D / d^2 e^(-beta (U_j - U_i) / 2) from i to j has
-    the Boltzmann law as its stationary state; the same substitution as Eq. (36) makes it symmetric. This is
-    -1/2 d^2/dz^2 + V_Q up to d^2, and keeps the level 0 exact.
+    Hopping between neighbours i and j at distance d with the rates D / d^2 e^(-beta (U_j - U_i) /
+    2) from i to j has the Boltzmann law as its stationary state; the same substitution as Eq. (36)
+    makes it symmetric. This is -1/2 d^2/dz^2 + V_Q up to d^2, and keeps the level 0 exact.
 
     Parameters
     ----------
     potential : Potential
     absorbing : bool, optional
-        False: probability is reflected at the ends of the grid. True: what reaches an outermost point is lost; these
-        points are not part of the matrix.
+        False: probability is reflected at the ends of the grid. True: what reaches an outermost
+        point is lost; these points are not part of the matrix.
 
     Returns
     -------
@@ -125,22 +134,29 @@ def hamiltonian(potential: Potential, *, absorbing: bool = False) -> sp.csc_arra
         U changes so much between neighbours that the rates are beyond the range of numbers.
     """
     checks.instance(potential, Potential, "potential")
-    half, shape = potential.half, potential.U.shape
+    half = potential.half
+    shape = potential.U.shape
     steepest = max(np.abs(np.diff(half, axis=i)).max() for i in range(half.ndim))
     if steepest > _STEEPEST:
         raise ValueError(
-            f"U too steep for this spacing: beta U changes by {2 * steepest:.0f} between neighbours; "
+            f"U too steep for this spacing: beta U changes by {2 * steepest:.0f} between "
+            "neighbours; "
             "use a finer grid, or let it end earlier"
         )
-    diagonal, hops = np.zeros(shape), 0
+    diagonal = np.zeros(shape)
+    hops = 0
     for i, step in enumerate(potential.steps):
-        up = np.exp(-np.diff(half, axis=i)) / (2 * step**2)  # from a point to the next one, over 2 D
+        # from a point to the next one, over 2 D
+        up = np.exp(-np.diff(half, axis=i)) / (2 * step**2)
         down = np.exp(np.diff(half, axis=i)) / (2 * step**2)
         before, after = ([(0, 0)] * len(shape) for _ in range(2))
-        before[i], after[i] = (1, 0), (0, 1)
+        before[i] = (1, 0)
+        after[i] = (0, 1)
         diagonal += np.pad(up, after) + np.pad(down, before)
         line = sp.diags_array([np.full(shape[i] - 1, -0.5 / step**2)] * 2, offsets=[-1, 1])
-        left, right = (sp.eye_array(int(np.prod(part, dtype=int))) for part in (shape[:i], shape[i + 1 :]))
+        left, right = (
+            sp.eye_array(int(np.prod(part, dtype=int))) for part in (shape[:i], shape[i + 1 :])
+        )
         hops = hops + sp.kron(sp.kron(left, line), right)
     H = sp.csc_array(hops + sp.diags_array(diagonal.ravel()))
     if not absorbing:
@@ -163,8 +179,9 @@ class Spectrum:
     ----------
     potential : Potential
     E : (levels,) array
-        Ascending, >= 0. Levels below about 1e-15 of the largest element of the matrix are rounding; at a steep wall,
-        where beta U changes by b between neighbours at distance d, that element is e^(b / 2) / (2 d^2).
+        Ascending, >= 0. Levels below about 1e-15 of the largest element of the matrix are rounding;
+        at a steep wall, where beta U changes by b between neighbours at distance d, that element is
+        e^(b / 2) / (2 d^2).
     psi : (levels, ...) array
         States on the grid of the potential, orthonormal under the integral; the first has no node.
     """
@@ -175,7 +192,8 @@ class Spectrum:
 
     @property
     def rates(self) -> np.ndarray:
-        """Relaxation rates Gamma_n = 2 D E_n. The paper's factors, 1 / (2 D) and beta / 2, are mistakes."""
+        """Relaxation rates Gamma_n = 2 D E_n. The paper's factors, 1 / (2 D) and beta / 2, are
+        mistakes."""
         return 2 * self.potential.D * self.E
 
     def propagate(self, density: np.ndarray, times: np.ndarray) -> np.ndarray:
@@ -184,7 +202,8 @@ class Spectrum:
         Parameters
         ----------
         density : array of the shape of U
-            >= 0. Need not be smooth, but what the levels cannot resolve is missing at times below 1 / the largest rate.
+            >= 0. Need not be smooth, but what the levels cannot resolve is missing at times below 1
+            / the largest rate.
         times : (n,) array
             >= 0.
 
@@ -202,8 +221,11 @@ class Spectrum:
         if density.min() < 0:
             raise ValueError(f"density must be >= 0 everywhere, got {density.min()}")
         if times.min() < 0:
-            raise ValueError(f"times must be >= 0, got {times.min()}: diffusion cannot be run backwards")
-        half, flat = self.potential.half, self.psi.reshape(len(self.E), -1)
+            raise ValueError(
+                f"times must be >= 0, got {times.min()}: diffusion cannot be run backwards"
+            )
+        half = self.potential.half
+        flat = self.psi.reshape(len(self.E), -1)
         lifted = np.zeros(density.shape)
         np.multiply(density, np.exp(half), where=density > 0, out=lifted)
         c = flat @ lifted.ravel() * self.potential.cell
@@ -214,7 +236,8 @@ class Spectrum:
 def spectrum(potential: Potential, levels: int, *, absorbing: bool = False) -> Spectrum:
     """The lowest levels and states of `hamiltonian`.
 
-    One coordinate: a tridiagonal eigenvalue problem. Two: the Lanczos method on the inverse of the sparse matrix.
+    One coordinate: a tridiagonal eigenvalue problem. Two: the Lanczos method on the inverse of the
+    sparse matrix.
 
     Parameters
     ----------
@@ -234,7 +257,9 @@ def spectrum(potential: Potential, levels: int, *, absorbing: bool = False) -> S
     if levels > H.shape[0] - 2:
         raise ValueError(f"levels must be at most {H.shape[0] - 2} on this grid, got {levels}")
     if potential.U.ndim == 1:
-        E, states = eigh_tridiagonal(H.diagonal(), H.diagonal(1), select="i", select_range=(0, levels - 1))
+        E, states = eigh_tridiagonal(
+            H.diagonal(), H.diagonal(1), select="i", select_range=(0, levels - 1)
+        )
     else:
         start = np.random.default_rng(0).random(H.shape[0])  # fixed: the same states in every run
         E, states = eigsh(H, k=levels, sigma=-1e-6 * H.diagonal().min(), v0=start)
@@ -242,7 +267,9 @@ def spectrum(potential: Potential, levels: int, *, absorbing: bool = False) -> S
     inner = _inner(potential.U.shape) if absorbing else np.full(potential.U.shape, True)
     psi = np.zeros((levels, *potential.U.shape))
     psi[:, inner] = states[:, order].T / np.sqrt(potential.cell)
-    largest = psi.reshape(levels, -1)[np.arange(levels), np.abs(psi).reshape(levels, -1).argmax(axis=1)]
+    largest = psi.reshape(levels, -1)[
+        np.arange(levels), np.abs(psi).reshape(levels, -1).argmax(axis=1)
+    ]
     psi *= np.sign(largest).reshape(-1, *(1,) * potential.U.ndim)
     return Spectrum(potential, np.maximum(E[order], 0), psi)
 
@@ -288,7 +315,9 @@ def kramers(potential: Potential) -> Kramers:
         raise ValueError("Kramers' rate is implemented for one coordinate")
     low = extrema.minima(U)
     if len(low) != 2:
-        raise ValueError(f"a potential with two wells is needed, this one has {len(low)} minima inside the grid")
+        raise ValueError(
+            f"a potential with two wells is needed, this one has {len(low)} minima inside the grid"
+        )
     top = low[0] + U[low[0] : low[1]].argmax()
     points = np.array([low[0], top, low[1]])
     found = extrema.vertex(U, points)
@@ -303,9 +332,15 @@ def kramers(potential: Potential) -> Kramers:
 
 # ---------------------------------------------------------------- walkers
 def langevin(
-    potential: Potential, start: np.ndarray, times: np.ndarray, *, dt: float, rng: int | np.random.Generator
+    potential: Potential,
+    start: np.ndarray,
+    times: np.ndarray,
+    *,
+    dt: float,
+    rng: int | np.random.Generator,
 ) -> np.ndarray:
-    """Walkers in a potential, dz = -grad U dt + sqrt(2 D) dW: the stochastic side of the Fokker-Planck equation (34).
+    """Walkers in a potential, dz = -grad U dt + sqrt(2 D) dW: the stochastic side of the
+    Fokker-Planck equation (34).
 
     Heun's scheme: averages are right up to dt^2. Walls at the ends of the grid reflect.
 
@@ -337,10 +372,16 @@ def langevin(
     low, high = (np.array([axis[end] for axis in potential.axes]) for end in (0, -1))
     if (z < low).any() or (z > high).any():
         raise ValueError(f"start must lie inside the grid, from {low} to {high}")
-    waits, dt = _intervals(times), checks.positive_float(dt, "dt")
-    gradients = [np.gradient(potential.U, step, axis=i, edge_order=2) for i, step in enumerate(potential.steps)]
+    waits = _intervals(times)
+    dt = checks.positive_float(dt, "dt")
+    gradients = [
+        np.gradient(potential.U, step, axis=i, edge_order=2)
+        for i, step in enumerate(potential.steps)
+    ]
     table = -np.stack(gradients, axis=-1).reshape(len(potential.axes[0]), -1, d)
-    seed, done, path = draw_seed(checks.as_generator(rng)), 0, np.empty((len(waits), *z.shape))
+    seed = draw_seed(checks.as_generator(rng))
+    done = 0
+    path = np.empty((len(waits), *z.shape))
     for k, wait in enumerate(waits):
         steps = int(np.ceil(wait / dt - 1e-9))
         if steps:
@@ -355,12 +396,17 @@ def langevin(
 
 
 def ornstein_uhlenbeck(
-    stiffness: float, start: np.ndarray, times: np.ndarray, *, beta: float, rng: int | np.random.Generator
+    stiffness: float,
+    start: np.ndarray,
+    times: np.ndarray,
+    *,
+    beta: float,
+    rng: int | np.random.Generator,
 ) -> np.ndarray:
     """Walkers in U = stiffness z^2 / 2, exactly: one normal number takes a walker over any time.
 
-    z(t) is normal with mean z(0) e^(-k t) and variance D (1 - e^(-2 k t)) / k; this holds for k = 0 (free diffusion)
-    and for k < 0 (escape from a hilltop) as well.
+    z(t) is normal with mean z(0) e^(-k t) and variance D (1 - e^(-2 k t)) / k; this holds for k = 0
+    (free diffusion) and for k < 0 (escape from a hilltop) as well.
 
     Parameters
     ----------
@@ -380,12 +426,19 @@ def ornstein_uhlenbeck(
     Raises
     ------
     ValueError
-        Times negative or not ascending; a hill that throws walkers beyond the range of numbers, k t < -300.
+        Times negative or not ascending; a hill that throws walkers beyond the range of numbers, k t
+        < -300.
     """
-    k, z = checks.real(stiffness, "stiffness"), checks.real_array(start, (None,), "start")
-    D, waits, rng = 1 / checks.positive_float(beta, "beta"), _intervals(times), checks.as_generator(rng)
+    k = checks.real(stiffness, "stiffness")
+    z = checks.real_array(start, (None,), "start")
+    D = 1 / checks.positive_float(beta, "beta")
+    waits = _intervals(times)
+    rng = checks.as_generator(rng)
     if k * waits.sum() < -300:
-        raise ValueError(f"stiffness * time must be above -300, or walkers leave all bounds; got {k * waits.sum():.4g}")
+        raise ValueError(
+            "stiffness * time must be above -300, or walkers leave all bounds; got "
+            f"{k * waits.sum():.4g}"
+        )
     path = np.empty((len(waits), len(z)))
     for i, wait in enumerate(waits):
         spread = np.sqrt(D * (-np.expm1(-2 * k * wait) / k if k else 2 * wait))

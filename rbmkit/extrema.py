@@ -44,8 +44,11 @@ def vertex(y: np.ndarray, k: np.ndarray) -> Vertex:
     return Vertex(offset, y[k] - offset * slope / 2, bend)
 
 
-def local_minima(f: Callable[[np.ndarray], np.ndarray], low: float, high: float, *, points: int = 801) -> np.ndarray:
-    """Minima of a function of an array inside (low, high), the lowest first: on a grid, refined by a parabola."""
+def local_minima(
+    f: Callable[[np.ndarray], np.ndarray], low: float, high: float, *, points: int = 801
+) -> np.ndarray:
+    """Minima of a function of an array inside (low, high), the lowest first: on a grid, refined
+    by a parabola."""
     if not checks.real(low, "low") < checks.real(high, "high"):
         raise ValueError(f"low must be below high, got {low} and {high}")
     z = np.linspace(low, high, points)

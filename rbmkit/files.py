@@ -19,9 +19,19 @@ import numpy as np
 
 SUMS = "SHA256SUMS"
 
-# What zipfile and numpy raise on a damaged or foreign file, found by truncating one everywhere and flipping its bits.
+# What zipfile and numpy raise on a damaged or foreign file, found by truncating one everywhere and
+# flipping its bits.
 _UNREADABLE = (
-    *(zipfile.BadZipFile, zlib.error, OSError, EOFError, LookupError, ValueError, TypeError, RuntimeError),
+    *(
+        zipfile.BadZipFile,
+        zlib.error,
+        OSError,
+        EOFError,
+        LookupError,
+        ValueError,
+        TypeError,
+        RuntimeError,
+    ),
     *(MemoryError, OverflowError, SyntaxError),  # a damaged header can ask for an absurd shape
 )
 
@@ -29,7 +39,8 @@ _UNREADABLE = (
 # ---------------------------------------------------------------- npz files
 @contextmanager
 def replacing(path: str | os.PathLike) -> Iterator[Path]:
-    """All or nothing: yields a new name in the folder of `path`; what is written there becomes `path` at the end.
+    """All or nothing: yields a new name in the folder of `path`; what is written there becomes
+    `path` at the end.
 
     If the block fails, the new file is removed and an older file at `path` stays as it was.
     """
@@ -49,21 +60,25 @@ def replacing(path: str | os.PathLike) -> Iterator[Path]:
 
 
 def write_npz(path: str | os.PathLike, *, kind: str, **arrays: np.ndarray) -> None:
-    """Write `arrays` and the marker ``format = kind`` to a compressed npz file: no pickle, all or nothing.
+    """Write `arrays` and the marker ``format = kind`` to a compressed npz file: no pickle, all or
+    nothing.
 
     Time stamps and permissions inside are fixed, so the same arrays give the same bytes.
     """
     with replacing(path) as partial, zipfile.ZipFile(partial, "x") as archive:
         for name, array in {"format": np.array(kind), **arrays}.items():
             entry = zipfile.ZipInfo(f"{name}.npy", date_time=(1980, 1, 1, 0, 0, 0))
-            entry.compress_type, entry.create_system, entry.external_attr = zipfile.ZIP_DEFLATED, 3, 0o644 << 16
+            entry.compress_type = zipfile.ZIP_DEFLATED
+            entry.create_system = 3
+            entry.external_attr = 0o644 << 16
             with archive.open(entry, "w", force_zip64=True) as member:
                 np.lib.format.write_array(member, np.asanyarray(array), allow_pickle=False)
 
 
 @contextmanager
 def said_in_one_line() -> Iterator[None]:
-    """For the loaders of data files: Jupyter shows what is wrong with a file as a sentence, without a traceback."""
+    """For the loaders of data files: Jupyter shows what is wrong with a file as a sentence,
+    without a traceback."""
     try:
         yield
     except (OSError, ValueError) as error:
@@ -94,7 +109,8 @@ def read_npz(path: str | os.PathLike, keys: Iterable[str], *, kind: str) -> dict
                 arrays = {name: archive[name] for name in archive.files}
         except _UNREADABLE as error:
             raise ValueError(
-                f"{path} cannot be read as {kind}: truncated, corrupt or foreign ({error}); write or fetch it again"
+                f"{path} cannot be read as {kind}: truncated, corrupt or foreign ({error}); write "
+                "or fetch it again"
             ) from error
     found = arrays.pop("format", None)
     if not (isinstance(found, np.ndarray) and found.shape == () and found.item() == kind):
@@ -102,7 +118,8 @@ def read_npz(path: str | os.PathLike, keys: Iterable[str], *, kind: str) -> dict
     missing = [name for name in keys if not isinstance(arrays.get(name), np.ndarray)]
     if missing:
         raise ValueError(
-            f"{path} lacks {', '.join(missing)}: it is not a complete {kind} file; write or fetch it again"
+            f"{path} lacks {', '.join(missing)}: it is not a complete {kind} file; write or fetch "
+            "it again"
         )
     return arrays
 
@@ -116,11 +133,17 @@ def _short(marker) -> str:
 
 # ---------------------------------------------------------------- checksums
 def read_sums(folder: Path) -> dict[str, str]:
-    """The checksums of a folder: names of files and SHA-256, from a list as the tool sha256sum writes it."""
+    """The checksums of a folder: names of files and SHA-256, from a list as the tool sha256sum
+    writes it."""
     path = folder / SUMS
     if not path.is_file():
-        raise FileNotFoundError(f"no such file: {path}; restore it from the repository or run python -m rbmkit study")
-    found = [re.fullmatch(r"([0-9a-f]{64})  ([\w.-]+\.npz)", line) for line in path.read_text().splitlines()]
+        raise FileNotFoundError(
+            f"no such file: {path}; restore it from the repository or run python -m rbmkit study"
+        )
+    found = [
+        re.fullmatch(r"([0-9a-f]{64})  ([\w.-]+\.npz)", line)
+        for line in path.read_text().splitlines()
+    ]
     if not found or None in found:
         raise ValueError(f"{path} is damaged: each line must hold a SHA-256 and the name of a file")
     return {line[2]: line[1] for line in found}
@@ -134,11 +157,14 @@ def write_sums(folder: Path, names: Iterable[str]) -> None:
 
 def verified(folder: Path, name: str) -> Path:
     """Path of a file whose SHA-256 is that in the list of its folder."""
-    path, sums = folder / name, read_sums(folder)
+    path = folder / name
+    sums = read_sums(folder)
     if not path.is_file():
         raise FileNotFoundError(f"no such file: {path}; restore it from the repository")
     if sha256(path) != sums.get(name):
-        raise ValueError(f"{path} is truncated or altered: its SHA-256 is wrong; restore it from the repository")
+        raise ValueError(
+            f"{path} is truncated or altered: its SHA-256 is wrong; restore it from the repository"
+        )
     return path
 
 

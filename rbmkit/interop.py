@@ -1,4 +1,5 @@
-"""Models from and to other packages: scikit-learn's ``BernoulliRBM`` and the HDF5 archives of ``rbms`` (0.5).
+"""Models from and to other packages: scikit-learn's ``BernoulliRBM`` and the HDF5 archives of
+``rbms`` (0.5).
 
 Both use units in {0, 1}, the same sign of the energy and beta = 1, so only names and shapes differ:
 
@@ -32,7 +33,8 @@ if TYPE_CHECKING:
 _RBMS_NAMES = {"W": "weight_matrix", "a": "vbias", "b": "hbias"}
 _RBMS_MODEL = "BBRBM"  # Bernoulli-Bernoulli; rbms also has a Potts-Bernoulli "PBRBM"
 
-# What rbms keeps of a PyTorch generator on the CPU (torch.get_rng_state): a Mersenne twister with padding of C.
+# What rbms keeps of a PyTorch generator on the CPU (torch.get_rng_state): a Mersenne twister with
+# padding of C.
 _TORCH_STATE = np.dtype(
     [
         ("seed", "<u8"),
@@ -58,7 +60,8 @@ def to_sklearn(rbm: RBM, **parameters) -> BernoulliRBM:
     ----------
     rbm : RBM
     **parameters
-        For the constructor of ``BernoulliRBM``, e.g. ``learning_rate``, ``batch_size``, ``random_state``.
+        For the constructor of ``BernoulliRBM``, e.g. ``learning_rate``, ``batch_size``,
+        ``random_state``.
 
     Raises
     ------
@@ -68,12 +71,15 @@ def to_sklearn(rbm: RBM, **parameters) -> BernoulliRBM:
     checks.instance(rbm, RBM, "rbm")
     BernoulliRBM = _needs("sklearn.neural_network", "scikit-learn").BernoulliRBM
     if parameters.setdefault("n_components", rbm.M) != rbm.M:
-        raise ValueError(f"n_components is the number of hidden units, {rbm.M}; got {parameters['n_components']}")
+        raise ValueError(
+            f"n_components is the number of hidden units, {rbm.M}; got {parameters['n_components']}"
+        )
     estimator = BernoulliRBM(**parameters)
     estimator.components_ = rbm.W.T.copy(order="F")
     estimator.intercept_visible_ = rbm.a.copy()
     estimator.intercept_hidden_ = rbm.b.copy()
-    estimator.h_samples_ = np.zeros((estimator.batch_size, rbm.M))  # the persistent chains, as they start in fit
+    # the persistent chains, as they start in fit
+    estimator.h_samples_ = np.zeros((estimator.batch_size, rbm.M))
     estimator.n_features_in_ = rbm.N
     estimator._n_features_out = rbm.M  # get_feature_names_out looks here
     return estimator
@@ -90,7 +96,10 @@ def from_sklearn(estimator: BernoulliRBM) -> RBM:
     names = ("components_", "intercept_visible_", "intercept_hidden_")
     missing = [name for name in names if not hasattr(estimator, name)]
     if missing:
-        raise TypeError(f"{type(estimator).__name__} lacks {', '.join(missing)}: a fitted BernoulliRBM is needed")
+        raise TypeError(
+            f"{type(estimator).__name__} lacks {', '.join(missing)}: a fitted BernoulliRBM is "
+            "needed"
+        )
     W, a, b = (np.asarray(getattr(estimator, name)) for name in names)
     return RBM(W=W.T, a=a, b=b)
 
@@ -124,13 +133,17 @@ def from_rbms_hdf5(path: str | os.PathLike, *, update: int | None = None) -> RBM
         updates = _updates(file)
         update = updates[-1] if update is None else checks.integer(update, "update", least=0)
         if update not in updates:
-            raise ValueError(f"{path} has no update {update}; it has {', '.join(map(str, updates))}")
+            raise ValueError(
+                f"{path} has no update {update}; it has {', '.join(map(str, updates))}"
+            )
         group = file[f"update_{update}"]
         group = group.get("params", group)  # older archives have no group params
         try:
             return RBM(**{ours: group[theirs][()] for ours, theirs in _RBMS_NAMES.items()})
         except (KeyError, OSError, AttributeError, TypeError, ValueError) as error:
-            raise ValueError(f"update {update} of {path} does not hold a valid RBM: {error}") from error
+            raise ValueError(
+                f"update {update} of {path} does not hold a valid RBM: {error}"
+            ) from error
 
 
 def to_rbms_hdf5(
@@ -153,18 +166,20 @@ def to_rbms_hdf5(
     update : int, optional
         Number of gradient updates behind the model, >= 1.
     chains : (n, N) array of 0 and 1, optional
-        Visible states of the persistent chains; 100 uniformly random rows by default, so that `rbms` has to equilibrate
-        them first.
+        Visible states of the persistent chains; 100 uniformly random rows by default, so that
+        `rbms` has to equilibrate them first.
     seed : int, optional
         Of those rows and of the random states of NumPy and PyTorch that `rbms` restores, >= 0.
     dtype : optional
-        "float64" keeps the parameters as they are; `rbms` itself writes "float32" by default. It reads both.
+        "float64" keeps the parameters as they are; `rbms` itself writes "float32" by default. It
+        reads both.
     hyperparameters : mapping, optional
-        Entries for the group of that name (batch_size, gibbs_steps, learning_rate, L1, L2, train_size), used by `rbms`
-        when it trains further; its defaults where not given.
+        Entries for the group of that name (batch_size, gibbs_steps, learning_rate, L1, L2,
+        train_size), used by `rbms` when it trains further; its defaults where not given.
     """
     checks.instance(rbm, RBM, "rbm")
-    update, seed = checks.positive_int(update, "update"), checks.integer(seed, "seed", least=0)
+    update = checks.positive_int(update, "update")
+    seed = checks.integer(seed, "seed", least=0)
     dtype = np.dtype(dtype)
     if dtype.kind != "f":
         raise ValueError(f"dtype must be a floating-point type, got {dtype}")
@@ -184,7 +199,8 @@ def to_rbms_hdf5(
 def _write_update(group: h5py.Group, rbm: RBM, dtype: np.dtype, seed: int) -> None:
     for ours, theirs in _RBMS_NAMES.items():
         group[f"params/{theirs}"] = getattr(rbm, ours).astype(dtype)
-        group[theirs] = group[f"params/{theirs}"]  # rbms keeps this second name for its older readers
+        # rbms keeps this second name for its older readers
+        group[theirs] = group[f"params/{theirs}"]
     numpy_state = _twister(seed)
     for position, value in enumerate(numpy_state):
         group[f"numpy_rng_arg{position}"] = value
@@ -211,7 +227,8 @@ def _rbms_settings(rbm: RBM, num_chains: int, seed: int, filename: str) -> dict[
 
 
 def _twister(seed: int) -> tuple:
-    """State of NumPy's legacy Mersenne twister (its words are also those of PyTorch for the same 32-bit seed)."""
+    """State of NumPy's legacy Mersenne twister (its words are also those of PyTorch for the same
+    32-bit seed)."""
     return np.random.RandomState(seed % 2**32).get_state()  # noqa: NPY002
 
 
@@ -239,11 +256,15 @@ def _updates(file: h5py.File) -> list[int]:
         kind = file["model_type"][()]
         kind = kind.decode() if isinstance(kind, bytes) else kind
         if kind != _RBMS_MODEL:
-            raise ValueError(f"{file.filename} holds a model of type {kind!r}; only {_RBMS_MODEL!r} can be read")
+            raise ValueError(
+                f"{file.filename} holds a model of type {kind!r}; only {_RBMS_MODEL!r} can be read"
+            )
     numbers = (name.removeprefix("update_") for name in file if name.startswith("update_"))
     updates = sorted(int(number) for number in numbers if number.isdecimal())
     if not updates:
-        raise ValueError(f"{file.filename} is not an archive of rbms: it has no group update_<number>")
+        raise ValueError(
+            f"{file.filename} is not an archive of rbms: it has no group update_<number>"
+        )
     return updates
 
 

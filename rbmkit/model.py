@@ -1,11 +1,13 @@
 """The Restricted Boltzmann Machine: its parameters, energy, free energy and conditional means.
 
-Visible units v in {0,1}^N and hidden units h in {0,1}^M interact through W (N, M) and feel the fields a (N,), b (M,):
+Visible units v in {0,1}^N and hidden units h in {0,1}^M interact through W (N, M) and feel the
+fields a (N,), b (M,):
 
-    E(v, h) = -a.v - b.h - v.W.h,        p(v, h) = exp(-beta E(v, h)) / Z.                                  Eq. (3)
+    E(v, h) = -a.v - b.h - v.W.h,        p(v, h) = exp(-beta E(v, h)) / Z.                   Eq. (3)
 
-There are no couplings inside a layer, so given one layer the units of the other are independent. Everything here is
-plain NumPy in float64; states are rows of 0 and 1 (uint8). An `RBM` never changes: training makes new ones.
+There are no couplings inside a layer, so given one layer the units of the other are independent.
+Everything here is plain NumPy in float64; states are rows of 0 and 1 (uint8). An `RBM` never
+changes: training makes new ones.
 """
 
 from __future__ import annotations
@@ -20,8 +22,10 @@ from scipy.special import expit, logit
 from rbmkit import checks, files
 
 _KIND = "rbmkit.RBM/1"
-_BLOCK_BYTES = 64e6  # work arrays of the functions below stay near this size, whatever the number of rows
-_MEAN_MARGIN = 1e-4  # pixel means are kept this far from 0 and 1: the logit of a pixel that is never on is -9.2
+# work arrays of the functions below stay near this size, whatever the number of rows
+_BLOCK_BYTES = 64e6
+# pixel means are kept this far from 0 and 1: the logit of a pixel that is never on is -9.2
+_MEAN_MARGIN = 1e-4
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,7 +71,12 @@ class RBM:
         return f"RBM(N={self.N}, M={self.M})"
 
     def __reduce__(self):
-        return type(self), (self.W, self.a, self.b)  # copies and unpickled models are checked and read-only too
+        # copies and unpickled models are checked and read-only too
+        return type(self), (
+            self.W,
+            self.a,
+            self.b,
+        )
 
     @property
     def N(self) -> int:
@@ -91,10 +100,12 @@ class RBM:
         -------
         (n,) float64 array
         """
-        v, h = checks.binary(v, self.N, "v"), checks.binary(h, self.M, "h")
+        v = checks.binary(v, self.N, "v")
+        h = checks.binary(h, self.M, "h")
         if len(v) != len(h) and 1 not in (len(v), len(h)):
             raise ValueError(
-                f"v and h must have equally many rows (or one of them a single row), got {len(v)} and {len(h)}"
+                f"v and h must have equally many rows (or one of them a single row), got {len(v)} "
+                f"and {len(h)}"
             )
         energy = np.empty(max(len(v), len(h)))
         for rows in _blocks(len(energy), self.N + 3 * self.M):
@@ -104,9 +115,11 @@ class RBM:
         return energy
 
     def free_energy(self, v: np.ndarray, beta: float = 1.0) -> np.ndarray:
-        """Free energy of visible states, F(v) = -ln sum_h exp(-beta E(v, h)), so that p(v) = exp(-F(v)) / Z.
+        """Free energy of visible states, F(v) = -ln sum_h exp(-beta E(v, h)), so that p(v) =
+        exp(-F(v)) / Z.
 
-        The sum over h factorises, F(v) = -beta a.v - sum_j ln(1 + exp(beta (b_j + sum_i v_i W_ij))).
+        The sum over h factorises, F(v) = -beta a.v - sum_j ln(1 + exp(beta (b_j + sum_i v_i
+        W_ij))).
 
         Parameters
         ----------
@@ -118,15 +131,19 @@ class RBM:
         -------
         (n,) float64 array
         """
-        v, beta = checks.binary(v, self.N, "v"), checks.inverse_temperature(beta)
+        v = checks.binary(v, self.N, "v")
+        beta = checks.inverse_temperature(beta)
         free_energy = np.empty(len(v))
         for rows in _blocks(len(v), self.N + 3 * self.M):
             x = v[rows].astype(np.float64)
-            free_energy[rows] = -beta * (x @ self.a) - softplus(beta * (self.b + x @ self.W)).sum(axis=1)
+            free_energy[rows] = -beta * (x @ self.a) - softplus(beta * (self.b + x @ self.W)).sum(
+                axis=1
+            )
         return free_energy
 
     def hidden_mean(self, v: np.ndarray, beta: float = 1.0) -> np.ndarray:
-        """Conditional means <h_j | v> = p(h_j = 1 | v) = sigma(beta (b_j + sum_i v_i W_ij)), Eq. (11).
+        """Conditional means <h_j | v> = p(h_j = 1 | v) = sigma(beta (b_j + sum_i v_i W_ij)), Eq.
+        (11).
 
         Parameters
         ----------
@@ -138,10 +155,13 @@ class RBM:
         -------
         (n, M) float64 array
         """
-        return _mean(checks.binary(v, self.N, "v"), self.W, self.b, checks.inverse_temperature(beta))
+        return _mean(
+            checks.binary(v, self.N, "v"), self.W, self.b, checks.inverse_temperature(beta)
+        )
 
     def visible_mean(self, h: np.ndarray, beta: float = 1.0) -> np.ndarray:
-        """Conditional means <v_i | h> = p(v_i = 1 | h) = sigma(beta (a_i + sum_j W_ij h_j)), Eq. (11).
+        """Conditional means <v_i | h> = p(v_i = 1 | h) = sigma(beta (a_i + sum_j W_ij h_j)), Eq.
+        (11).
 
         Parameters
         ----------
@@ -153,7 +173,9 @@ class RBM:
         -------
         (n, N) float64 array
         """
-        return _mean(checks.binary(h, self.M, "h"), self.W.T, self.a, checks.inverse_temperature(beta))
+        return _mean(
+            checks.binary(h, self.M, "h"), self.W.T, self.a, checks.inverse_temperature(beta)
+        )
 
     @classmethod
     def random(
@@ -165,7 +187,8 @@ class RBM:
         rng: int | np.random.Generator,
         pixel_means: np.ndarray | None = None,
     ) -> RBM:
-        """An untrained model: independent Gaussian couplings, b = 0, and a = 0 or fitted to the pixel means.
+        """An untrained model: independent Gaussian couplings, b = 0, and a = 0 or fitted to the
+        pixel means.
 
         Parameters
         ----------
@@ -176,19 +199,22 @@ class RBM:
         rng : int or Generator
             Seed or random generator.
         pixel_means : (N,) array, optional
-            Mean of each visible unit over the data, in [0, 1]. If given, a_i = logit(mean_i): without couplings the
-            model then has the right means. Means are first clipped to [1e-4, 1 - 1e-4], because a pixel that never
-            changes has an infinite logit.
+            Mean of each visible unit over the data, in [0, 1]. If given, a_i = logit(mean_i):
+            without couplings the model then has the right means. Means are first clipped to [1e-4,
+            1 - 1e-4], because a pixel that never changes has an infinite logit.
         """
-        N, M = checks.positive_int(N, "N"), checks.positive_int(M, "M")
-        sigma, rng = checks.nonnegative_float(sigma, "sigma"), checks.as_generator(rng)
+        N = checks.positive_int(N, "N")
+        M = checks.positive_int(M, "M")
+        sigma = checks.nonnegative_float(sigma, "sigma")
+        rng = checks.as_generator(rng)
         a = np.zeros(N)
         if pixel_means is not None:
             a = pixel_fields(pixel_means, N, margin=_MEAN_MARGIN)
         return cls(W=rng.normal(0.0, sigma, size=(N, M)), a=a, b=np.zeros(M))
 
     def save(self, path: str | os.PathLike) -> None:
-        """Write the model to an npz file (all or nothing: an interrupted save leaves an older file as it was)."""
+        """Write the model to an npz file (all or nothing: an interrupted save leaves an older
+        file as it was)."""
         files.write_npz(path, kind=_KIND, W=self.W, a=self.a, b=self.b)
 
     @classmethod
@@ -210,10 +236,13 @@ class RBM:
 
 
 def pixel_fields(pixel_means: np.ndarray, N: int, *, margin: float) -> np.ndarray:
-    """Fields a_i = logit(mean_i) of independent pixels with these means (N,), kept `margin` away from 0 and 1."""
+    """Fields a_i = logit(mean_i) of independent pixels with these means (N,), kept `margin` away
+    from 0 and 1."""
     means = checks.real_array(pixel_means, (N,), "pixel_means")
     if means.min() < 0 or means.max() > 1:
-        raise ValueError(f"pixel_means must lie in [0, 1], found values from {means.min()} to {means.max()}")
+        raise ValueError(
+            f"pixel_means must lie in [0, 1], found values from {means.min()} to {means.max()}"
+        )
     return logit(np.clip(means, margin, 1 - margin))
 
 

@@ -12,8 +12,8 @@ from rbmkit import checks, kernels
 
 @dataclass(frozen=True)
 class SGD:
-    """Gradient ascent with momentum: velocity <- momentum velocity + gradient, parameter <- parameter + rate velocity,
-    Eq. (13).
+    """Gradient ascent with momentum: velocity <- momentum velocity + gradient, parameter <-
+    parameter + rate velocity, Eq. (13).
 
     Attributes
     ----------
@@ -28,7 +28,8 @@ class SGD:
         _keep(self, learning_rate=checks.positive_float, momentum=checks.fraction)
 
     def continues(self, other: SGD | Adam) -> bool:
-        """Whether the memory that `other` left has a meaning here: a velocity has, for any rate and momentum."""
+        """Whether the memory that `other` left has a meaning here: a velocity has, for any rate
+        and momentum."""
         return isinstance(other, SGD)
 
     def step(self, old, gradient, memory, rate, decay, count, new, new_memory):  # noqa: D102
@@ -58,13 +59,22 @@ class Adam:
         _keep(self, **checked, beta1=checks.fraction, beta2=checks.fraction)
 
     def continues(self, other: SGD | Adam) -> bool:
-        """Whether the memory that `other` left has a meaning here: averages of the same lengths have."""
+        """Whether the memory that `other` left has a meaning here: averages of the same lengths
+        have."""
         return isinstance(other, Adam) and (other.beta1, other.beta2) == (self.beta1, self.beta2)
 
     def step(self, old, gradient, memory, rate, decay, count, new, new_memory):  # noqa: D102
         root = np.sqrt(1 - self.beta2**count)
-        numbers = (rate * root / (1 - self.beta1**count), self.beta1, self.beta2, self.epsilon * root, decay)
-        kernels.adam_step(old, gradient, *memory, *(np.float32(x) for x in numbers), new, *new_memory)
+        numbers = (
+            rate * root / (1 - self.beta1**count),
+            self.beta1,
+            self.beta2,
+            self.epsilon * root,
+            decay,
+        )
+        kernels.adam_step(
+            old, gradient, *memory, *(np.float32(x) for x in numbers), new, *new_memory
+        )
 
 
 OPTIMISERS = {"SGD": SGD, "Adam": Adam}

@@ -18,7 +18,8 @@ CHANGEABLE = ("method", "steps", "optimiser", "schedule", "l2", "l2_modes", "cen
 
 @dataclass(frozen=True)
 class Options:
-    """How a training is done; what they mean is told by `rbmkit.Training`, whose arguments they are.
+    """How a training is done; what they mean is told by `rbmkit.Training`, whose arguments they
+    are.
 
     Attributes
     ----------
@@ -82,7 +83,9 @@ class Options:
 
     def _checked_optimiser(self) -> SGD | Adam:
         if type(self.optimiser) not in OPTIMISERS.values():
-            raise TypeError(f"optimiser must be an SGD(...) or an Adam(...), got {self.optimiser!r}")
+            raise TypeError(
+                f"optimiser must be an SGD(...) or an Adam(...), got {self.optimiser!r}"
+            )
         return self.optimiser
 
     def _checked_l2_modes(self) -> tuple[float, ...]:
@@ -91,7 +94,9 @@ class Options:
             raise TypeError(f"l2_modes must be a sequence of numbers, got {values!r}")
         penalties = tuple(checks.nonnegative_float(x, "l2_modes") for x in values)
         if len(penalties) > self.modes:
-            raise ValueError(f"l2_modes has {len(penalties)} values, but W has only {self.modes} modes")
+            raise ValueError(
+                f"l2_modes has {len(penalties)} values, but W has only {self.modes} modes"
+            )
         return penalties
 
     def _checked_centred(self) -> bool:
@@ -113,6 +118,7 @@ def _checked_schedule(
     increasing = sorted(set(epochs)) == epochs
     if not (points and np.isfinite(points).all() and increasing and min(f for _, f in points) >= 0):
         raise ValueError(
-            f"schedule must be (epoch, factor) pairs, epochs increasing, factors >= 0; got {schedule!r}"
+            "schedule must be (epoch, factor) pairs, epochs increasing, factors >= 0; got "
+            f"{schedule!r}"
         )
     return points

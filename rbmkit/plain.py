@@ -1,10 +1,13 @@
-"""An RBM in plain NumPy, as a textbook prints it: sampling, and training by CD, PCD or Rdm. Read this first.
+"""An RBM in plain NumPy, as a textbook prints it: sampling, and training by CD, PCD or Rdm. Read
+this first.
 
-The model has couplings W (N, M) and fields a (N,), b (M,); states v (n, N) and h (n, M) hold 0 and 1, one per row:
+The model has couplings W (N, M) and fields a (N,), b (M,); states v (n, N) and h (n, M) hold 0 and
+1, one per row:
 
     E(v, h) = -a.v - b.h - v.W.h,        p(v, h) = exp(-E(v, h)) / Z.                     Eq. (3)
 
-`rbmkit.gibbs` and `rbmkit.Training` do the same with compiled kernels, many times faster; the tests compare them.
+`rbmkit.gibbs` and `rbmkit.Training` do the same with compiled kernels, many times faster; the tests
+compare them.
 """
 
 import numpy as np
@@ -31,7 +34,8 @@ def sample_visible(W, a, h, rng):
 
 
 def gibbs(W, a, b, v, steps, rng):
-    """Block Gibbs sampling: `steps` times h given v, then v given h. After many of them v is a sample of the model."""
+    """Block Gibbs sampling: `steps` times h given v, then v given h. After many of them v is a
+    sample of the model."""
     for _ in range(steps):
         h = sample_hidden(W, b, v, rng)
         v = sample_visible(W, a, h, rng)
@@ -39,7 +43,8 @@ def gibbs(W, a, b, v, steps, rng):
 
 
 def gradient(W, b, data, chains):
-    """Gradient of the log-likelihood, Eq. (6): averages over the data minus those over samples of the model.
+    """Gradient of the log-likelihood, Eq. (6): averages over the data minus those over samples of
+    the model.
 
     The hidden units enter by their means given v, which is less noisy than by their states.
     """
@@ -52,7 +57,8 @@ def gradient(W, b, data, chains):
 
 
 def start(method, batch, chains, W, b, rng):
-    """Hidden states from which the chains start at an update: the only difference between the methods."""
+    """Hidden states from which the chains start at an update: the only difference between the
+    methods."""
     if method == "CD":  # at the data
         return sample_hidden(W, b, batch, rng)
     if method == "PCD":  # where the last update left them

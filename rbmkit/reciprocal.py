@@ -1,13 +1,14 @@
 """Reciprocal space: the energy of an RBM in the singular modes of its couplings.
 
-With W = U diag(s) V^T and the projections x = U^T v, y = V^T h, a0 = U^T a, b0 = V^T b, the energy is a sum of terms
-that hold one pair (x_i, y_i) each, Eqs. (14)-(16):
+With W = U diag(s) V^T and the projections x = U^T v, y = V^T h, a0 = U^T a, b0 = V^T b, the energy
+is a sum of terms that hold one pair (x_i, y_i) each, Eqs. (14)-(16):
 
     E_i(x_i, y_i) = -a0_i x_i - b0_i y_i - s_i x_i y_i,        i = 1 ... K,        K = min(N, M),
 
-and of a rest, linear in the part of the larger layer that no mode couples. Each E_i is a saddle. What ties the modes
-together again is that v and h are binary: `rbmkit.projections` has the exact law of a single x_i or y_i of random
-states. `rbmkit.spectra` has the law of the s_i of an untrained model. Modes count from 0 here and from 1 in the paper.
+and of a rest, linear in the part of the larger layer that no mode couples. Each E_i is a saddle.
+What ties the modes together again is that v and h are binary: `rbmkit.projections` has the exact
+law of a single x_i or y_i of random states. `rbmkit.spectra` has the law of the s_i of an untrained
+model. Modes count from 0 here and from 1 in the paper.
 """
 
 from __future__ import annotations
@@ -34,13 +35,14 @@ def turned(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def uw_axes(U: np.ndarray, V: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The vectors c with u = c . (v, h) and w = c . (v, h) up to constants, Eq. (19), of one mode or, as columns, of
-    several: [U, V] / sqrt(2) and [-U, V] / sqrt(2)."""
+    """The vectors c with u = c . (v, h) and w = c . (v, h) up to constants, Eq. (19), of one
+    mode or, as columns, of several: [U, V] / sqrt(2) and [-U, V] / sqrt(2)."""
     return np.concatenate([U, V]) / np.sqrt(2), np.concatenate([-U, V]) / np.sqrt(2)
 
 
 def all_axes(U: np.ndarray, V: np.ndarray, rest_v: np.ndarray, rest_h: np.ndarray) -> np.ndarray:
-    """Orthogonal matrix (N + M, N + M): columns u and w of the modes U, V, then the unpaired rest of both layers."""
+    """Orthogonal matrix (N + M, N + M): columns u and w of the modes U, V, then the unpaired
+    rest of both layers."""
     zeros_v = np.zeros((len(U), rest_h.shape[1]))
     zeros_h = np.zeros((len(V), rest_v.shape[1]))
     return np.hstack([*uw_axes(U, V), np.block([[rest_v, zeros_v], [zeros_h, rest_h]])])
@@ -55,7 +57,8 @@ class Modes:
     U, V : (N, K) and (M, K) arrays
         The modes, orthonormal columns; the mean of ``U[:, i]`` is >= 0.
     s : (K,) array
-        Singular values (lambda in the paper) >= 0, descending unless reordered by `match`. Unit of energy.
+        Singular values (lambda in the paper) >= 0, descending unless reordered by `match`. Unit of
+        energy.
     a0, b0 : (K,) arrays
         Fields of the modes, Eq. (17).
     a_rest, b_rest : (N,) and (M,) arrays
@@ -74,18 +77,21 @@ class Modes:
         return f"Modes(N={len(self.U)}, M={len(self.V)}, K={len(self.s)})"
 
     def x(self, v: np.ndarray, which: Which = _ALL) -> np.ndarray:
-        """Visible reciprocal variables x = U^T v, Eq. (17), of all modes or of `which`: (n, N) to (n, K)."""
+        """Visible reciprocal variables x = U^T v, Eq. (17), of all modes or of `which`: (n, N)
+        to (n, K)."""
         return _project(checks.binary(v, len(self.U), "v"), self.U[:, which])
 
     def y(self, h: np.ndarray, which: Which = _ALL) -> np.ndarray:
-        """Hidden reciprocal variables y = V^T h, Eq. (17), of all modes or of `which`: (n, M) to (n, K)."""
+        """Hidden reciprocal variables y = V^T h, Eq. (17), of all modes or of `which`: (n, M) to
+        (n, K)."""
         return _project(checks.binary(h, len(self.V), "h"), self.V[:, which])
 
     def energies(self, v: np.ndarray, h: np.ndarray) -> np.ndarray:
-        """Energies of the modes, Eq. (16), and in the last column of the uncoupled rest; they add up to E, Eq. (15).
+        """Energies of the modes, Eq. (16), and in the last column of the uncoupled rest; they add
+        up to E, Eq. (15).
 
-        The paper's unpaired modes all have singular value 0: any rotation among them is as good, and only the sum of
-        their energies, the rest, has a meaning.
+        The paper's unpaired modes all have singular value 0: any rotation among them is as good,
+        and only the sum of their energies, the rest, has a meaning.
 
         Parameters
         ----------
@@ -96,19 +102,25 @@ class Modes:
         -------
         (n, K + 1) array
         """
-        v, h = checks.binary(v, len(self.U), "v"), checks.binary(h, len(self.V), "h")
+        v = checks.binary(v, len(self.U), "v")
+        h = checks.binary(h, len(self.V), "h")
         if len(v) != len(h) and 1 not in (len(v), len(h)):
-            raise ValueError(f"v and h must have equally many rows (or one of them one row), got {len(v)} and {len(h)}")
+            raise ValueError(
+                f"v and h must have equally many rows (or one of them one row), got {len(v)} and "
+                f"{len(h)}"
+            )
         rest = -(_project(v, self.a_rest) + _project(h, self.b_rest))
         return np.column_stack([self.landscape(self.x(v), self.y(h)), rest])
 
     def landscape(self, x: np.ndarray, y: np.ndarray, which: Which = _ALL) -> np.ndarray:
-        """E_i(x_i, y_i) of Eq. (16) for the modes `which`, broadcast against the last axis of x and y."""
+        """E_i(x_i, y_i) of Eq. (16) for the modes `which`, broadcast against the last axis of x
+        and y."""
         return -self.a0[which] * x - self.b0[which] * y - self.s[which] * x * y
 
     @cached_property
     def x0(self) -> np.ndarray:
-        """Saddle points, x0 = -b0 / s; infinite where s is zero up to rounding: such a mode is a plane."""
+        """Saddle points, x0 = -b0 / s; infinite where s is zero up to rounding: such a mode is a
+        plane."""
         return -self._over_s(self.b0)
 
     @cached_property
@@ -132,7 +144,10 @@ class Modes:
         if self._flat[which].any():
             flat = np.arange(len(self.s))[which]
             first = flat[self._flat[which]][0] if flat.ndim else int(flat)
-            raise ValueError(f"mode {first} (from 0) has singular value 0: its energy is a plane, without a saddle")
+            raise ValueError(
+                f"mode {first} (from 0) has singular value 0: its energy is a plane, without a "
+                "saddle"
+            )
         return self.x0[which], self.y0[which]
 
     @cached_property
@@ -145,12 +160,17 @@ class Modes:
         """Mean of y over all states, Eq. (52b): half the column sums of V."""
         return self.V.sum(axis=0) / 2
 
-    def to_uw(self, x: np.ndarray, y: np.ndarray, which: Which = _ALL) -> tuple[np.ndarray, np.ndarray]:
-        """Coordinates (u, w) along the unstable and the stable axis of the saddles, Eq. (19) at theta = pi/4."""
+    def to_uw(
+        self, x: np.ndarray, y: np.ndarray, which: Which = _ALL
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Coordinates (u, w) along the unstable and the stable axis of the saddles, Eq. (19) at
+        theta = pi/4."""
         x0, y0 = self.saddle(which)
         return turned(x - x0, y - y0)
 
-    def to_xy(self, u: np.ndarray, w: np.ndarray, which: Which = _ALL) -> tuple[np.ndarray, np.ndarray]:
+    def to_xy(
+        self, u: np.ndarray, w: np.ndarray, which: Which = _ALL
+    ) -> tuple[np.ndarray, np.ndarray]:
         """The inverse of `to_uw`, Eq. (19)."""
         x0, y0 = self.saddle(which)
         return x0 + (u - w) / np.sqrt(2), y0 + (u + w) / np.sqrt(2)
@@ -172,8 +192,8 @@ class Modes:
 def modes(rbm: RBM) -> Modes:
     """Singular value decomposition of the couplings, with fixed signs, and the fields of the modes.
 
-    The SVD leaves the sign of each pair ``(U[:, i], V[:, i])`` open; here the mean of ``U[:, i]`` is >= 0. To follow
-    modes along a training run use `match`.
+    The SVD leaves the sign of each pair ``(U[:, i], V[:, i])`` open; here the mean of ``U[:, i]``
+    is >= 0. To follow modes along a training run use `match`.
 
     Parameters
     ----------
@@ -191,7 +211,8 @@ def modes(rbm: RBM) -> Modes:
 
 
 def _with_fields(rbm: RBM, U: np.ndarray, s: np.ndarray, V: np.ndarray) -> Modes:
-    a0, b0 = U.T @ rbm.a, V.T @ rbm.b
+    a0 = U.T @ rbm.a
+    b0 = V.T @ rbm.b
     a_rest = rbm.a - U @ a0 if rbm.N > rbm.M else np.zeros(rbm.N)
     b_rest = rbm.b - V @ b0 if rbm.M > rbm.N else np.zeros(rbm.M)
     return Modes(U=U, s=s, V=V, a0=a0, b0=b0, a_rest=a_rest, b_rest=b_rest)
@@ -215,7 +236,8 @@ class Match:
     order : (K,) int array
         Where each was before: ``modes.s == before.s[order]``.
     overlap : (K,) array
-        ``(U_i . U'_i + V_i . V'_i) / 2`` with the reference, between 0 and 1. Far below 1, the label means little.
+        ``(U_i . U'_i + V_i . V'_i) / 2`` with the reference, between 0 and 1. Far below 1, the
+        label means little.
     """
 
     modes: Modes
@@ -224,10 +246,11 @@ class Match:
 
 
 def match(new: Modes, reference: Modes) -> Match:
-    """Give the modes of `new` the labels and signs of `reference`, e.g. those of the checkpoint before.
+    """Give the modes of `new` the labels and signs of `reference`, e.g. those of the checkpoint
+    before.
 
-    Sorted by singular value, two modes that cross during training would swap labels. Of all assignments, the one with
-    the largest sum of overlaps is taken (Hungarian algorithm).
+    Sorted by singular value, two modes that cross during training would swap labels. Of all
+    assignments, the one with the largest sum of overlaps is taken (Hungarian algorithm).
 
     Raises
     ------
@@ -237,7 +260,9 @@ def match(new: Modes, reference: Modes) -> Match:
     checks.instance(new, Modes, "new")
     checks.instance(reference, Modes, "reference")
     if new.U.shape != reference.U.shape or new.V.shape != reference.V.shape:
-        raise ValueError(f"only modes of equal shapes can be matched, got {new!r} and {reference!r}")
+        raise ValueError(
+            f"only modes of equal shapes can be matched, got {new!r} and {reference!r}"
+        )
     overlaps = (reference.U.T @ new.U + reference.V.T @ new.V) / 2
     rows, order = linear_sum_assignment(-np.abs(overlaps))
     overlap = overlaps[rows, order]
@@ -246,7 +271,9 @@ def match(new: Modes, reference: Modes) -> Match:
     return Match(modes=replace(new, s=new.s[order], **turned), order=order, overlap=np.abs(overlap))
 
 
-def flow(modes: Modes, i: int, start: tuple[float, float], times: np.ndarray, *, descend: bool = True) -> np.ndarray:
+def flow(
+    modes: Modes, i: int, start: tuple[float, float], times: np.ndarray, *, descend: bool = True
+) -> np.ndarray:
     """Gradient flow on one landscape, integrated numerically from `start`.
 
     Parameters
@@ -259,7 +286,8 @@ def flow(modes: Modes, i: int, start: tuple[float, float], times: np.ndarray, *,
     times : (n,) array
         Increasing.
     descend : bool, optional
-        Minus the gradient, downhill (default). False: plus the gradient, as Eq. (18) has it, which climbs.
+        Minus the gradient, downhill (default). False: plus the gradient, as Eq. (18) has it, which
+        climbs.
 
     Returns
     -------
@@ -280,8 +308,9 @@ def flow(modes: Modes, i: int, start: tuple[float, float], times: np.ndarray, *,
 def without(W: np.ndarray, picture: np.ndarray, pattern: np.ndarray) -> np.ndarray:
     """Couplings from which a picture and a pattern of hidden units are projected out, Eq. (2.14).
 
-    W' = (1 - p p^T / |p|^2) W (1 - q q^T / |q|^2) couples to nothing along the picture p or the pattern q. This is
-    another model, and not another gauge of the same one: a change of gauge, v -> v - const, moves fields only.
+    W' = (1 - p p^T / |p|^2) W (1 - q q^T / |q|^2) couples to nothing along the picture p or the
+    pattern q. This is another model, and not another gauge of the same one: a change of gauge, v ->
+    v - const, moves fields only.
 
     Parameters
     ----------
@@ -294,7 +323,11 @@ def without(W: np.ndarray, picture: np.ndarray, pattern: np.ndarray) -> np.ndarr
     (N, M) array
     """
     W = checks.real_array(W, (None, None), "W")
-    p, q = (checks.real_array(x, (n,), name) for x, n, name in zip((picture, pattern), W.shape, ("picture", "pattern")))
-    p, q = p / np.linalg.norm(p), q / np.linalg.norm(q)
+    p, q = (
+        checks.real_array(x, (n,), name)
+        for x, n, name in zip((picture, pattern), W.shape, ("picture", "pattern"))
+    )
+    p = p / np.linalg.norm(p)
+    q = q / np.linalg.norm(q)
     left = W - np.outer(p, p @ W)
     return left - np.outer(left @ q, q)

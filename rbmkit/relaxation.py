@@ -1,4 +1,5 @@
-"""Block Gibbs sampling, mode by mode: how fast it should relax, by linear response, and how fast it does."""
+"""Block Gibbs sampling, mode by mode: how fast it should relax, by linear response, and how fast
+it does."""
 
 from __future__ import annotations
 
@@ -22,7 +23,8 @@ class Dressed:
     Attributes
     ----------
     s : (K,) array
-        Singular values of beta sqrt(g_v) W sqrt(g_h); deviations decay by s^2 per step, and s > 1 is unstable.
+        Singular values of beta sqrt(g_v) W sqrt(g_h); deviations decay by s^2 per step, and s > 1
+        is unstable.
     vectors : (N, K) array
         The projections ``v @ vectors`` that decay so, one per column.
     """
@@ -34,9 +36,9 @@ class Dressed:
 def dressed(rbm: RBM, gain_v: np.ndarray, gain_h: np.ndarray, *, beta: float = 1.0) -> Dressed:
     """Modes of block Gibbs sampling, linearised: <dh> = g_h beta W^T dv and <dv> = g_v beta W dh.
 
-    The gain of a unit is the slope of its mean against its field. At a mean-field solution it is m (1 - m); at
-    m = 1/2 it is 1/4, and s = beta lambda / 4. In a fluctuating field it is the average of p (1 - p) over the
-    conditional probabilities p, which is smaller.
+    The gain of a unit is the slope of its mean against its field. At a mean-field solution it is m
+    (1 - m); at m = 1/2 it is 1/4, and s = beta lambda / 4. In a fluctuating field it is the average
+    of p (1 - p) over the conditional probabilities p, which is smaller.
 
     Parameters
     ----------
@@ -51,13 +53,18 @@ def dressed(rbm: RBM, gain_v: np.ndarray, gain_h: np.ndarray, *, beta: float = 1
         A gain outside that range.
     """
     checks.instance(rbm, RBM, "rbm")
-    gains = [checks.real_array(g, (n,), name) for g, n, name in ((gain_v, rbm.N, "gain_v"), (gain_h, rbm.M, "gain_h"))]
+    gains = [
+        checks.real_array(g, (n,), name)
+        for g, n, name in ((gain_v, rbm.N, "gain_v"), (gain_h, rbm.M, "gain_h"))
+    ]
     if any(g.min() < 0 or g.max() > 0.25 for g in gains):
         raise ValueError("gains must lie between 0 and 1/4: they are averages of p (1 - p)")
     A = response(rbm, *gains, checks.inverse_temperature(beta))
     left, s, _ = np.linalg.svd(A, full_matrices=False)
     root_v = np.sqrt(gains[0])
-    return Dressed(s, left * np.divide(1, root_v, where=root_v > 1e-6, out=np.zeros(rbm.N))[:, None])
+    return Dressed(
+        s, left * np.divide(1, root_v, where=root_v > 1e-6, out=np.zeros(rbm.N))[:, None]
+    )
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,8 +76,8 @@ class Relaxation:
     correlation, stderr : (lags + 1, K) arrays
         Against the number of steps, and its jackknife standard error over groups of chains.
     time, time_stderr : (K,) arrays
-        Integrated autocorrelation time 1/2 + sum of the correlation from lag 1, in steps; summed to five times its own
-        length. NaN where `lags` is too short for that.
+        Integrated autocorrelation time 1/2 + sum of the correlation from lag 1, in steps; summed to
+        five times its own length. NaN where `lags` is too short for that.
     """
 
     correlation: np.ndarray
@@ -97,7 +104,8 @@ def relaxation(
     start : (n, N) array of 0 and 1
         States in equilibrium, n >= 20 independent chains.
     vectors : (N, K) array
-        E.g. the modes ``modes(rbm).U``. The projections of all steps are kept: 8 (steps + 1) n K bytes.
+        E.g. the modes ``modes(rbm).U``. The projections of all steps are kept: 8 (steps + 1) n K
+        bytes.
     steps : int
         Block Gibbs steps; all pairs of times within them are used.
     lags : int
@@ -108,14 +116,20 @@ def relaxation(
     Raises
     ------
     ValueError
-        More lags than steps, fewer than 20 chains, or a projection that never varies and so has no correlation.
+        More lags than steps, fewer than 20 chains, or a projection that never varies and so has no
+        correlation.
     """
     checks.instance(rbm, RBM, "rbm")
     v = checks.binary(start, rbm.N, "start")
     vectors = checks.real_array(vectors, (rbm.N, None), "vectors")
-    steps, lags, rng = checks.positive_int(steps, "steps"), checks.positive_int(lags, "lags"), checks.as_generator(rng)
+    steps = checks.positive_int(steps, "steps")
+    lags = checks.positive_int(lags, "lags")
+    rng = checks.as_generator(rng)
     if lags > steps or len(v) < _BLOCKS:
-        raise ValueError(f"lags must be at most steps, and chains at least {_BLOCKS}; got {lags}, {steps}, {len(v)}")
+        raise ValueError(
+            f"lags must be at most steps, and chains at least {_BLOCKS}; got {lags}, {steps}, "
+            f"{len(v)}"
+        )
     x = np.empty((steps + 1, len(v), vectors.shape[1]))
     for t in range(steps + 1):
         x[t] = v.astype(np.float64) @ vectors
@@ -123,7 +137,9 @@ def relaxation(
     x -= x.mean(axis=(0, 1))
     still = np.flatnonzero(np.abs(x).max(axis=(0, 1)) <= _ZERO * np.abs(vectors).sum(axis=0))
     if len(still):
-        raise ValueError(f"the projections on the columns {still[:5]} of vectors never vary: leave them out")
+        raise ValueError(
+            f"the projections on the columns {still[:5]} of vectors never vary: leave them out"
+        )
     groups = np.array_split(np.arange(len(v)), _BLOCKS)
     sums = np.array([_lagged(x[:, group], lags) for group in groups])  # (groups, lags + 3, K)
     left_out = sums.sum(axis=0) - sums
@@ -136,20 +152,26 @@ def relaxation(
 
 
 def _lagged(x: np.ndarray, lags: int) -> np.ndarray:
-    """Sums over chains of x (T + 1, n, K): products at each lag and x itself, averaged over times; number of chains."""
+    """Sums over chains of x (T + 1, n, K): products at each lag and x itself, averaged over
+    times; number of chains."""
     origins = len(x) - np.arange(lags + 1)
-    products = [np.einsum("tck,tck->k", x[: origins[t]], x[t:]) / origins[t] for t in range(lags + 1)]
+    products = [
+        np.einsum("tck,tck->k", x[: origins[t]], x[t:]) / origins[t] for t in range(lags + 1)
+    ]
     return np.array([*products, x.mean(axis=0).sum(axis=0), np.full(x.shape[2], x.shape[1])])
 
 
 def _correlation(sums: np.ndarray) -> np.ndarray:
     """Autocorrelation (..., lags + 1, K) from sums of `_lagged` (..., lags + 3, K)."""
-    covariance = sums[..., :-2, :] / sums[..., -1:, :] - (sums[..., -2:-1, :] / sums[..., -1:, :]) ** 2
+    covariance = (
+        sums[..., :-2, :] / sums[..., -1:, :] - (sums[..., -2:-1, :] / sums[..., -1:, :]) ** 2
+    )
     return covariance / covariance[..., :1, :]
 
 
 def _integrated_time(correlation: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Integrated time, with the window that ends where it is five times the sum; NaN if none does."""
+    """Integrated time, with the window that ends where it is five times the sum; NaN if none
+    does."""
     running = np.cumsum(correlation, axis=0) - 0.5
     ends = np.arange(len(running))[:, None] >= np.maximum(5 * running, 1)
     window = np.where(ends.any(axis=0), ends.argmax(axis=0), len(running))

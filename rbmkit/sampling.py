@@ -1,7 +1,9 @@
-"""Block Gibbs sampling: all hidden units at once given the visible ones, then all visible units given the hidden ones.
+"""Block Gibbs sampling: all hidden units at once given the visible ones, then all visible units
+given the hidden ones.
 
-One step v -> h -> v draws h from Eq. (11) and v from its mirror image; it leaves the Boltzmann law of the RBM
-unchanged. The work is done in `rbmkit.kernels`, whose head explains why there is no matrix product in it.
+One step v -> h -> v draws h from Eq. (11) and v from its mirror image; it leaves the Boltzmann law
+of the RBM unchanged. The work is done in `rbmkit.kernels`, whose head explains why there is no
+matrix product in it.
 """
 
 from __future__ import annotations
@@ -17,9 +19,11 @@ from tqdm.auto import tqdm
 from rbmkit import checks, kernels, machine
 from rbmkit.model import RBM
 
-_SHARED_WORK = 2**25  # chains x N x M below which one thread does it all: waking the others takes too long
+# chains x N x M below which one thread does it all: waking the others takes too long
+_SHARED_WORK = 2**25
 _LARGEST_PIECE = 2**31  # chains x N x M x steps in one call of a kernel: about 0.1 s
-_LARGEST_CHUNK = 256  # chains per task: enough to share the sums of a tile, few enough to fit beside them in the cache
+# chains per task: enough to share the sums of a tile, few enough to fit beside them in the cache
+_LARGEST_CHUNK = 256
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,7 +42,8 @@ class Chains:
 
 @dataclass(frozen=True, eq=False)
 class Arranged:
-    """An RBM as the kernels want it: W in blocks of columns for either direction, and padded fields, float32."""
+    """An RBM as the kernels want it: W in blocks of columns for either direction, and padded
+    fields, float32."""
 
     h: kernels.Layer
     v: kernels.Layer
@@ -61,15 +66,18 @@ def gibbs(
     ----------
     rbm : RBM
     start : (n, N) array of 0 and 1, or int
-        Visible states to start from, or a number of chains that start from uniformly random hidden states.
+        Visible states to start from, or a number of chains that start from uniformly random hidden
+        states.
     steps : int
-        Number of block Gibbs steps, >= 1: v -> h -> v for visible starts, h -> v -> h for random hidden starts.
+        Number of block Gibbs steps, >= 1: v -> h -> v for visible starts, h -> v -> h for random
+        hidden starts.
     rng : int or Generator
         Seed or generator; the same seed gives the same chains, however many threads there are.
     beta : float, optional
         Inverse temperature, >= 0.
     every : int, optional
-        Keep the states after this many steps, after twice as many, ..., after `steps`, which it must divide.
+        Keep the states after this many steps, after twice as many, ..., after `steps`, which it
+        must divide.
     clamped : (N,) array of 0 and 1, optional
         1 for visible units that stay as they are in `start`: the others are sampled given these.
     progress : bool, optional
@@ -78,31 +86,37 @@ def gibbs(
     Returns
     -------
     Chains
-        The states after the last step: `v` was drawn given `h`, or, for random hidden starts, `h` given `v`. With
-        `every`, the kept states (steps / every, n, N) and (steps / every, n, M).
+        The states after the last step: `v` was drawn given `h`, or, for random hidden starts, `h`
+        given `v`. With `every`, the kept states (steps / every, n, N) and (steps / every, n, M).
 
     Raises
     ------
     ValueError, TypeError
-        `start` has the wrong width or other values than 0 and 1; `steps` < 1; `beta` negative; `every` does not
-        divide `steps`; `clamped` without visible states to start from.
+        `start` has the wrong width or other values than 0 and 1; `steps` < 1; `beta` negative;
+        `every` does not divide `steps`; `clamped` without visible states to start from.
 
     Notes
     -----
-    Fields are summed in float32; probabilities below 2**-32 count as zero, and those above 1 - 2**-32 as one. The cost
-    is proportional to n N M. An interruption (Ctrl-C) is noticed between steps, within a fraction of a second.
+    Fields are summed in float32; probabilities below 2**-32 count as zero, and those above 1 -
+    2**-32 as one. The cost is proportional to n N M. An interruption (Ctrl-C) is noticed between
+    steps, within a fraction of a second.
     """
     checks.instance(rbm, RBM, "rbm")
-    steps, beta = checks.positive_int(steps, "steps"), np.float32(checks.inverse_temperature(beta))
+    steps = checks.positive_int(steps, "steps")
+    beta = np.float32(checks.inverse_temperature(beta))
     every = every if every is None else checks.positive_int(every, "every")
     if steps % (every or 1):
         raise ValueError(f"every must divide steps, got every = {every} and steps = {steps}")
     rng = checks.as_generator(rng)
-    seed, model = draw_seed(rng), arranged(rbm)
+    seed = draw_seed(rng)
+    model = arranged(rbm)
     options = {"beta": beta, "seed": seed, "every": every, "progress": progress}
     if isinstance(start, int | np.integer):
         if clamped is not None:
-            raise ValueError("clamped needs visible states to start from: give start as an (n, N) array, not a number")
+            raise ValueError(
+                "clamped needs visible states to start from: give start as an (n, N) array, not a "
+                "number"
+            )
         n = checks.positive_int(start, "start")
         v, h = np.empty((n, rbm.N), np.uint8), random_states(n, rbm.M, rng)
         h, v = _run(model.v, model.h, h, v, steps, **options)
@@ -126,16 +140,20 @@ def _run(hidden, visible, v, h, steps, *, beta, seed, every, progress, held=None
                     kernels.gibbs(len(v), chunk_size(len(v)), hidden, visible, v, h, *how)
                 bar.update(part)
             if kept:
-                kept[0][row], kept[1][row] = v, h
+                kept[0][row] = v
+                kept[1][row] = h
     return kept or (v, h)
 
 
 def pieces(steps: int, n: int, N: int, M: int) -> Iterator[tuple[int, int]]:
-    """(first, number) of steps of n chains that add up to `steps`, each a fraction of a second of work.
+    """(first, number) of steps of n chains that add up to `steps`, each a fraction of a second of
+    work.
 
-    Python sees an interruption (Ctrl-C) only between calls of kernels. The numbers drawn do not depend on the pieces.
+    Python sees an interruption (Ctrl-C) only between calls of kernels. The numbers drawn do not
+    depend on the pieces.
     """
-    work = n * (N + kernels.BLOCK) * (M + kernels.BLOCK)  # small layers cost their draws, not their couplings
+    # small layers cost their draws, not their couplings
+    work = n * (N + kernels.BLOCK) * (M + kernels.BLOCK)
     part = max(1, _LARGEST_PIECE // work)
     return ((first, min(part, steps - first)) for first in range(0, steps, part))
 
@@ -144,19 +162,25 @@ def _packed_mask(clamped: np.ndarray, N: int) -> np.ndarray:
     """One bit per visible unit, in numbers of four, as the kernels pack states."""
     clamped = checks.binary(clamped, N, "clamped")
     if len(clamped) > 1:
-        raise ValueError(f"clamped must have shape ({N},), one mask for all chains, got {clamped.shape}")
+        raise ValueError(
+            f"clamped must have shape ({N},), one mask for all chains, got {clamped.shape}"
+        )
     bits = np.zeros(kernels.blocks_of(N) * kernels.BLOCK, np.uint8)
     bits[:N] = clamped[0]
-    return (bits.reshape(-1, kernels.GROUP) << np.arange(kernels.GROUP, dtype=np.uint8)).sum(axis=1, dtype=np.uint8)
+    return (bits.reshape(-1, kernels.GROUP) << np.arange(kernels.GROUP, dtype=np.uint8)).sum(
+        axis=1, dtype=np.uint8
+    )
 
 
 def arranged(rbm: RBM) -> Arranged:
-    """The kernels' form of an RBM, made on first use and kept with it (8 N M bytes: an RBM never changes)."""
+    """The kernels' form of an RBM, made on first use and kept with it (8 N M bytes: an RBM never
+    changes)."""
     checks.instance(rbm, RBM, "rbm")
     cached = rbm.__dict__.get("_arranged")
     if cached is None:
         _check_range(rbm)
-        columns_h, columns_v = kernels.new_columns(rbm.N, rbm.M), kernels.new_columns(rbm.M, rbm.N)
+        columns_h = kernels.new_columns(rbm.N, rbm.M)
+        columns_v = kernels.new_columns(rbm.M, rbm.N)
         kernels.arrange(rbm.W.astype(np.float32), columns_h, columns_v)
         cached = Arranged(kernels.layer(columns_h, rbm.b), kernels.layer(columns_v, rbm.a))
         rbm.__dict__["_arranged"] = cached
@@ -164,11 +188,17 @@ def arranged(rbm: RBM) -> Arranged:
 
 
 def _check_range(rbm: RBM) -> None:
-    """The largest fields that states can give fit into float32, with room for their sum over a block of units."""
+    """The largest fields that states can give fit into float32, with room for their sum over a
+    block of units."""
     with np.errstate(over="ignore"):
-        largest = max((abs(bias) + abs(rbm.W).sum(axis=axis)).max() for axis, bias in ((1, rbm.a), (0, rbm.b)))
+        largest = max(
+            (abs(bias) + abs(rbm.W).sum(axis=axis)).max() for axis, bias in ((1, rbm.a), (0, rbm.b))
+        )
     if not largest < np.finfo(np.float32).max / kernels.BLOCK:
-        raise ValueError(f"fields reach {largest:.1e}: above 5e36 they do not fit into the float32 sums of sampling")
+        raise ValueError(
+            f"fields reach {largest:.1e}: above 5e36 they do not fit into the float32 sums of "
+            "sampling"
+        )
 
 
 def chunk_size(n: int) -> int:
@@ -180,7 +210,8 @@ def chunk_size(n: int) -> int:
 
 @contextmanager
 def threads_for(work: int) -> Iterator[None]:
-    """All threads, or one if `work` (chains x N x M) is too small to share; results are the same."""
+    """All threads, or one if `work` (chains x N x M) is too small to share; results are the
+    same."""
     threads = machine.threads()
     numba.set_num_threads(threads if work > _SHARED_WORK else 1)
     try:

@@ -1,4 +1,5 @@
-"""Where the Markov chains of the negative phase start at each update: all in which the methods of training differ.
+"""Where the Markov chains of the negative phase start at each update: all in which the methods of
+training differ.
 
 * ``"Rdm"``: random hidden states, forgotten after each update;
 * ``"CD"``: the minibatch itself (contrastive divergence);

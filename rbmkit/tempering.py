@@ -1,23 +1,26 @@
-"""Replica exchange: sample models that block Gibbs sampling cannot cross, and get ln Z of all models on the way.
+"""Replica exchange: sample models that block Gibbs sampling cannot cross, and get ln Z of all
+models on the way.
 
-A *ladder* is a sequence of RBMs, its rungs, from independent units, which are sampled exactly, to the model that is
-wanted, the target. A replica sits on each rung. A sweep is one block Gibbs step of every replica, and in it neighbours
-exchange their states with probability
+A *ladder* is a sequence of RBMs, its rungs, from independent units, which are sampled exactly, to
+the model that is wanted, the target. A replica sits on each rung. A sweep is one block Gibbs step
+of every replica, and in it neighbours exchange their states with probability
 
     min(1, exp(F_k(v_k) + F_l(v_l) - F_k(v_l) - F_l(v_k))),
 
-F the free energies, which leaves the product of the laws of all rungs unchanged. So a state reaches the target, leaves
-it downwards, is forgotten at independent units and comes up again as a new one: a round trip, which is what to count.
-Pairs (0, 1), (2, 3), ... and (1, 2), (3, 4), ... take turns: with this order, which is not reversible, a state keeps
-its direction while exchanges are accepted (Okabe et al. 2001; Syed et al. 2022).
+F the free energies, which leaves the product of the laws of all rungs unchanged. So a state reaches
+the target, leaves it downwards, is forgotten at independent units and comes up again as a new one:
+a round trip, which is what to count. Pairs (0, 1), (2, 3), ... and (1, 2), (3, 4), ... take turns:
+with this order, which is not reversible, a state keeps its direction while exchanges are accepted
+(Okabe et al. 2001; Syed et al. 2022).
 
-The rungs lie on straight lines in the parameters through a *path* of RBMs: from independent units to the model (then
-the rungs are temperatures, with fields that depend on them), or on through moments of a training. The sum of the
-rejection rates over a ladder, the barrier, hardly depends on where the rungs are as long as they are many; so it says
-how many are needed for an acceptance, and equal shares of it where to put them (Syed et al. 2022).
+The rungs lie on straight lines in the parameters through a *path* of RBMs: from independent units
+to the model (then the rungs are temperatures, with fields that depend on them), or on through
+moments of a training. The sum of the rejection rates over a ladder, the barrier, hardly depends on
+where the rungs are as long as they are many; so it says how many are needed for an acceptance, and
+equal shares of it where to put them (Syed et al. 2022).
 
-Works w = ln p*_l(v) - ln p*_k(v) of neighbours k, l, needed for the exchange, give ln Z_l - ln Z_k as well, by
-Bennett's acceptance ratio (Bennett 1976).
+Works w = ln p*_l(v) - ln p*_k(v) of neighbours k, l, needed for the exchange, give ln Z_l - ln Z_k
+as well, by Bennett's acceptance ratio (Bennett 1976).
 
 References
 ----------
@@ -58,14 +61,16 @@ class Tempered:
     samples : (draws, L, N) uint8 array
         Visible states of the target: one chain per ladder.
     rungs : (R,) array
-        Places of the rungs on the path; k is the k-th RBM of the path, k + 1/2 is half-way to the next.
+        Places of the rungs on the path; k is the k-th RBM of the path, k + 1/2 is half-way to the
+        next.
     acceptance : (R - 1,) array
         Mean probability of an exchange between rungs r and r + 1.
     round_trips : (L,) int array
         Journeys of replicas from rung 0 to the target and back, in each ladder.
     upward : (R,) array
-        Share of the replicas on each rung that came from rung 0, not from the target, when they were last at an end
-        (NaN if none has been there yet). A straight line from 1 to 0 is best; at a jump the replicas are stuck.
+        Share of the replicas on each rung that came from rung 0, not from the target, when they
+        were last at an end (NaN if none has been there yet). A straight line from 1 to 0 is best;
+        at a jump the replicas are stuck.
     log_z, log_z_stderr : (R,) arrays
         ln Z of all rungs, and standard errors by the jackknife over ladders.
     """
@@ -80,17 +85,20 @@ class Tempered:
 
 
 def independent(rbm: RBM, states: np.ndarray | None = None) -> RBM:
-    """Independent units of the size of `rbm` with the means that v and, by `rbm`, h have over `states`: W = 0.
+    """Independent units of the size of `rbm` with the means that v and, by `rbm`, h have over
+    `states`: W = 0.
 
-    Both layers start where they should be, and on the line from here to `rbm` it is mainly correlations that grow. With
-    b = 0, as in `ais`, a strong leading mode along the mean state can act as a field that grows before the others: then
-    all pixels go off, and come back in a jump that no replica passes (benchmarks/README.md has such a model).
+    Both layers start where they should be, and on the line from here to `rbm` it is mainly
+    correlations that grow. With b = 0, as in `ais`, a strong leading mode along the mean state can
+    act as a field that grows before the others: then all pixels go off, and come back in a jump
+    that no replica passes (benchmarks/README.md has such a model).
 
     Parameters
     ----------
     rbm : RBM
     states : (n, N) array of 0 and 1, optional
-        Examples, such as training data; means are kept within [0.01, 0.99]. Default: all means are 1/2.
+        Examples, such as training data; means are kept within [0.01, 0.99]. Default: all means are
+        1/2.
     """
     checks.instance(rbm, RBM, "rbm")
     if states is None:
@@ -111,8 +119,8 @@ class Tempering:
     ladders : int
         Independent ladders, at least 2; they give the error bars, and the threads share them.
     rungs : (R,) array, optional
-        Places of the rungs on the path, increasing from 0 to len(path) - 1. Default: 32 or more at equal intervals, to
-        be replaced by `adapt`.
+        Places of the rungs on the path, increasing from 0 to len(path) - 1. Default: 32 or more at
+        equal intervals, to be replaced by `adapt`.
     start : (n, N) array of 0 and 1, optional
         Every replica of ladder l starts at row l modulo n. Default: independent pixels.
     rng : int or Generator
@@ -120,7 +128,8 @@ class Tempering:
     Raises
     ------
     ValueError, TypeError
-        Path too short or of different shapes, W of the first not zero, rungs not increasing, fewer than two ladders.
+        Path too short or of different shapes, W of the first not zero, rungs not increasing, fewer
+        than two ladders.
 
     Examples
     --------
@@ -141,10 +150,13 @@ class Tempering:
         rng: int | np.random.Generator,
     ):
         self.path = _checked_path(path)
-        self.ladders, rng = checks.integer(ladders, "ladders", least=2), checks.as_generator(rng)
-        pieces, base = len(self.path) - 1, self.path[0]
+        self.ladders = checks.integer(ladders, "ladders", least=2)
+        rng = checks.as_generator(rng)
+        pieces = len(self.path) - 1
+        base = self.path[0]
         rungs = _first_rungs(pieces) if rungs is None else _checked_rungs(rungs, pieces)
-        self.seed, self.sweep = draw_seed(rng), 0
+        self.seed = draw_seed(rng)
+        self.sweep = 0
         if start is None:
             start = (rng.random((self.ladders, base.N)) < expit(base.a)).astype(np.uint8)
         start = checks.binary(start, base.N, "start")
@@ -169,16 +181,27 @@ class Tempering:
     def rung(self, place: float) -> RBM:
         """The RBM at a place on the path."""
         low = min(int(place), len(self.path) - 2)
-        first, second, t = self.path[low], self.path[low + 1], place - low
-        return RBM(*((1 - t) * getattr(first, name) + t * getattr(second, name) for name in ("W", "a", "b")))
+        first = self.path[low]
+        second = self.path[low + 1]
+        t = place - low
+        return RBM(
+            *(
+                (1 - t) * getattr(first, name) + t * getattr(second, name)
+                for name in ("W", "a", "b")
+            )
+        )
 
-    def adapt(self, sweeps: int = 800, *, acceptance: float = 0.5, progress: bool = False) -> Tempering:
-        """Choose number and places of the rungs for a mean acceptance; what was recorded before is dropped.
+    def adapt(
+        self, sweeps: int = 800, *, acceptance: float = 0.5, progress: bool = False
+    ) -> Tempering:
+        """Choose number and places of the rungs for a mean acceptance; what was recorded before is
+        dropped.
 
         Parameters
         ----------
         sweeps : int
-            Of the warm-up, at least 8: four rounds, each on better rungs and longer than the one before.
+            Of the warm-up, at least 8: four rounds, each on better rungs and longer than the one
+            before.
         acceptance : float
             Target for all pairs, in (0, 1).
         progress : bool
@@ -188,7 +211,8 @@ class Tempering:
         Tempering
             Itself.
         """
-        sweeps, acceptance = checks.integer(sweeps, "sweeps", least=8), checks.positive_float(acceptance, "acceptance")
+        sweeps = checks.integer(sweeps, "sweeps", least=8)
+        acceptance = checks.positive_float(acceptance, "acceptance")
         if acceptance >= 1:
             raise ValueError(f"acceptance must be in (0, 1), got {acceptance}")
         for part in (8, 8, 4, 2):
@@ -204,16 +228,20 @@ class Tempering:
     def run(self, sweeps: int, *, every: int = 10, progress: bool = False) -> Tempering:
         """Go on for some sweeps, and keep the states of the target after every `every` of them.
 
-        Works and places of all replicas are kept for each sweep: 6 bytes per sweep, ladder and rung.
+        Works and places of all replicas are kept for each sweep: 6 bytes per sweep, ladder and
+        rung.
 
         Returns
         -------
         Tempering
             Itself.
         """
-        sweeps, every = checks.positive_int(sweeps, "sweeps"), checks.positive_int(every, "every")
+        sweeps = checks.positive_int(sweeps, "sweeps")
+        every = checks.positive_int(every, "every")
         counts = [every] * (sweeps // every) + [sweeps % every] * (sweeps % every > 0)
-        with tqdm(total=sweeps, disable=not progress, desc=f"{len(self._rungs)} rungs", unit="sweep") as bar:
+        with tqdm(
+            total=sweeps, disable=not progress, desc=f"{len(self._rungs)} rungs", unit="sweep"
+        ) as bar:
             for count in counts:
                 self._sweep(count)
                 self._samples.append(self._v[-1].copy())
@@ -226,16 +254,27 @@ class Tempering:
             raise ValueError("nothing has been sampled yet: call run() first")
         round_trips, upward = _journeys(np.concatenate(self._replicas))
         log_z, stderr = self._log_z()
-        return Tempered(self.samples, self.rungs, self._acceptance(), round_trips, upward, log_z, stderr)
+        return Tempered(
+            self.samples, self.rungs, self._acceptance(), round_trips, upward, log_z, stderr
+        )
 
     def save(self, path: str | os.PathLike) -> None:
         """Write the whole state, the models included, to an npz file, all or nothing."""
         files.write_npz(
-            path, kind=_KIND, rungs=self._rungs, replica=self._replica, v=np.packbits(self._v, axis=-1),
-            samples=np.packbits(self.samples, axis=-1), works=self._joined(self._works, np.float32),
-            replicas=self._joined(self._replicas, np.uint16), counts=np.array([self.seed, self.sweep]),
-            **{name: np.array([getattr(rbm, name) for rbm in self.path]) for name in ("W", "a", "b")},
-        )  # fmt: skip
+            path,
+            kind=_KIND,
+            rungs=self._rungs,
+            replica=self._replica,
+            v=np.packbits(self._v, axis=-1),
+            samples=np.packbits(self.samples, axis=-1),
+            works=self._joined(self._works, np.float32),
+            replicas=self._joined(self._replicas, np.uint16),
+            counts=np.array([self.seed, self.sweep]),
+            **{
+                name: np.array([getattr(rbm, name) for rbm in self.path])
+                for name in ("W", "a", "b")
+            },
+        )
 
     @classmethod
     def resume(cls, path: str | os.PathLike) -> Tempering:
@@ -249,25 +288,37 @@ class Tempering:
         names = "rungs", "replica", "v", "samples", "works", "replicas", "counts", "W", "a", "b"
         stored = files.read_npz(path, names, kind=_KIND)
         try:
-            models = [RBM(*parts) for parts in zip(*(stored[name] for name in ("W", "a", "b")), strict=True)]
-            N, (_, ladders, _) = models[0].N, stored["v"].shape
+            models = [
+                RBM(*parts)
+                for parts in zip(*(stored[name] for name in ("W", "a", "b")), strict=True)
+            ]
+            N = models[0].N
+            _, ladders, _ = stored["v"].shape
             self = cls(models, ladders=ladders, rungs=stored["rungs"], rng=0)
             self.seed, self.sweep = (int(x) for x in stored["counts"])
             for own, name in ((self._v, "v"), (self._replica, "replica")):
-                own[:] = np.unpackbits(stored[name], axis=-1, count=N) if name == "v" else stored[name]
+                own[:] = (
+                    np.unpackbits(stored[name], axis=-1, count=N) if name == "v" else stored[name]
+                )
             self._samples = list(np.unpackbits(stored["samples"], axis=-1, count=N))
-            self._works, self._replicas = [stored["works"]], [stored["replicas"]]
+            self._works = [stored["works"]]
+            self._replicas = [stored["replicas"]]
             self._joined(self._works, np.float32), self._joined(self._replicas, np.uint16)
         except (KeyError, TypeError, ValueError) as error:
-            raise ValueError(f"{path} does not hold a valid run ({error}); save it again") from error
+            raise ValueError(
+                f"{path} does not hold a valid run ({error}); save it again"
+            ) from error
         return self
 
-    # ---- inside ------------------------------------------------------------------------------------------------------
+    # ---- inside ----------------------------------------------------------------------------------
     def _climb(self, rungs: np.ndarray, states: np.ndarray) -> None:
         """Take these rungs (R,) and states (R, ladders, N), and forget what was recorded."""
-        self._rungs, self._v = np.array(rungs, float), np.ascontiguousarray(states, np.uint8)
+        self._rungs = np.array(rungs, float)
+        self._v = np.ascontiguousarray(states, np.uint8)
         self._replica = np.tile(np.arange(len(rungs), dtype=np.uint16), (self.ladders, 1))
-        self._samples, self._works, self._replicas = [], [], []
+        self._samples = []
+        self._works = []
+        self._replicas = []
         self._model = self._arranged()
 
     def _arranged(self) -> tuple[kernels.Layer, kernels.Layer, kernels.Ladder]:
@@ -276,13 +327,17 @@ class Tempering:
         scaled = int((rungs <= 1).sum())  # these share the W of the second RBM
         models = [self.rung(t) for t in rungs]
         couplings = [self.path[1].W] + [rbm.W for rbm in models[scaled:]]
-        size_h, size_v = kernels.blocks_of(M), kernels.blocks_of(N)
+        size_h = kernels.blocks_of(M)
+        size_v = kernels.blocks_of(N)
         columns_h = kernels.new_columns(N, kernels.BLOCK * size_h * len(couplings))
         columns_v = kernels.new_columns(M, kernels.BLOCK * size_v * len(couplings))
         for k, W in enumerate(couplings):
-            of_h, of_v = columns_h[k * size_h : (k + 1) * size_h], columns_v[k * size_v : (k + 1) * size_v]
+            of_h = columns_h[k * size_h : (k + 1) * size_h]
+            of_v = columns_v[k * size_v : (k + 1) * size_v]
             kernels.arrange(W.astype(np.float32), of_h, of_v)
-        a, b = (np.array([kernels.padded(getattr(rbm, name)) for rbm in models]) for name in ("a", "b"))
+        a, b = (
+            np.array([kernels.padded(getattr(rbm, name)) for rbm in models]) for name in ("a", "b")
+        )
         scales = np.append(rungs[:scaled], np.ones(len(couplings) - 1)).astype(np.float32)
         edges = np.append(0, scaled + np.arange(len(couplings)))
         layers = kernels.layer(columns_h, np.zeros(M)), kernels.layer(columns_v, np.zeros(N))
@@ -293,7 +348,8 @@ class Tempering:
         edges, threads = self._model[-1].edges, numba.get_num_threads()
         chunk = min(-(-self.ladders // threads), max(1, _CHUNK // int(np.diff(edges).max())))
         shape = count, self.ladders, len(self._rungs)
-        works, replicas = np.zeros(shape, np.float32), np.empty(shape, np.uint16)
+        works = np.zeros(shape, np.float32)
+        replicas = np.empty(shape, np.uint16)
         with threads_for(self._v.size * self.path[0].M * count):
             states = self._v, self._replica, self.seed, self.sweep
             kernels.temper(self.ladders, chunk, *self._model, *states, works, replicas)
@@ -307,7 +363,8 @@ class Tempering:
         return np.concatenate([empty, *records])
 
     def _pair_works(self, r: int) -> tuple[np.ndarray, np.ndarray]:
-        """Works (sweeps, ladders) of rung r towards r + 1 and of r + 1 towards r, of the sweeps in which they met."""
+        """Works (sweeps, ladders) of rung r towards r + 1 and of r + 1 towards r, of the sweeps
+        in which they met."""
         works = np.concatenate(self._works)
         met = (self.sweep - len(works) + np.arange(len(works)) + r) % 2 == 0
         if not met.any():
@@ -320,7 +377,9 @@ class Tempering:
 
     def _log_z(self) -> tuple[np.ndarray, np.ndarray]:
         base = self.path[0]
-        steps, left_out = zip(*(_bennett(*self._pair_works(r)) for r in range(len(self._rungs) - 1)), strict=True)
+        steps, left_out = zip(
+            *(_bennett(*self._pair_works(r)) for r in range(len(self._rungs) - 1)), strict=True
+        )
         paths = np.cumsum(left_out, axis=0)  # (R - 1, ladders)
         spread = np.sqrt((self.ladders - 1) * paths.var(axis=1))
         start = softplus(base.a).sum() + softplus(base.b).sum()
@@ -328,9 +387,11 @@ class Tempering:
 
 
 def _bennett(up: np.ndarray, down: np.ndarray) -> tuple[float, np.ndarray]:
-    """ln Z_l - ln Z_k from works k -> l and l -> k (sweeps, ladders), and the estimates without one ladder each.
+    """ln Z_l - ln Z_k from works k -> l and l -> k (sweeps, ladders), and the estimates without one
+    ladder each.
 
-    Z_l / Z_k = e^C <sigma(w_kl - C)>_k / <sigma(w_lk + C)>_l for any C; the variance is least where both means agree.
+    Z_l / Z_k = e^C <sigma(w_kl - C)>_k / <sigma(w_lk + C)>_l for any C; the variance is least where
+    both means agree.
     """
 
     def difference(C: float) -> float:
@@ -348,13 +409,19 @@ def _without_one(sums: np.ndarray) -> np.ndarray:
 
 
 def _journeys(replicas: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Round trips per ladder and share of upward replicas per rung, from where the replicas were (sweeps, L, R)."""
+    """Round trips per ladder and share of upward replicas per rung, from where the replicas were
+    (sweeps, L, R)."""
     _, L, R = replicas.shape
     ladder = np.arange(L)
-    origin, complete = np.zeros((L, R), np.int8), np.zeros((L, R), bool)  # per replica: last end; was at rung 0 before
-    trips, upward, known = np.zeros(L, int), np.zeros(R), np.zeros(R)
+    # per replica: last end; was at rung 0 before
+    origin = np.zeros((L, R), np.int8)
+    complete = np.zeros((L, R), bool)
+    trips = np.zeros(L, int)
+    upward = np.zeros(R)
+    known = np.zeros(R)
     for places in replicas.astype(np.int64):
-        bottom, top = places[:, 0], places[:, -1]
+        bottom = places[:, 0]
+        top = places[:, -1]
         trips += complete[ladder, bottom] & (origin[ladder, bottom] == -1)
         origin[ladder, bottom], origin[ladder, top] = 1, -1
         complete[ladder, bottom] = True
@@ -370,9 +437,14 @@ def _checked_path(path: Sequence[RBM]) -> list[RBM]:
         raise ValueError("the path must be a sequence of at least two RBMs, the first with W = 0")
     shapes = sorted({rbm.W.shape for rbm in path})
     if len(shapes) > 1:
-        raise ValueError(f"all RBMs of a path must have one shape, got {', '.join(map(str, shapes))}")
+        raise ValueError(
+            f"all RBMs of a path must have one shape, got {', '.join(map(str, shapes))}"
+        )
     if path[0].W.any():
-        raise ValueError("the first RBM of a path must have W = 0, so that it is sampled exactly: see independent()")
+        raise ValueError(
+            "the first RBM of a path must have W = 0, so that it is sampled exactly: see "
+            "independent()"
+        )
     return path
 
 

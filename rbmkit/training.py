@@ -1,11 +1,12 @@
 """Training by stochastic gradient ascent of the log-likelihood, Secs. 2 and 6 of the paper.
 
-The gradient, Eq. (6), is <v h> over the data minus <v h> over the model. The second average comes from Markov chains,
-and the methods differ only in where the chains start at each update (`rbmkit.starts`).
+The gradient, Eq. (6), is <v h> over the data minus <v h> over the model. The second average comes
+from Markov chains, and the methods differ only in where the chains start at each update
+(`rbmkit.starts`).
 
-A `Training` can be run on, interrupted, saved at any update and resumed: the result is the same, bit for bit, as
-without a break. For that, an update works on copies, and its end is one assignment of all that it has changed: whatever
-stops it, the state is the one before it or the one after it.
+A `Training` can be run on, interrupted, saved at any update and resumed: the result is the same,
+bit for bit, as without a break. For that, an update works on copies, and its end is one assignment
+of all that it has changed: whatever stops it, the state is the one before it or the one after it.
 """
 
 from __future__ import annotations
@@ -32,7 +33,8 @@ from rbmkit.options import CHANGEABLE, FIXED, Options
 from rbmkit.sampling import chunk_size, draw_seed, pieces, threads_for
 from rbmkit.starts import STARTS
 
-_LARGEST_COUPLING = 50.0  # such a coupling decides a unit alone; digits and patterns are learned with less than 20
+# such a coupling decides a unit alone; digits and patterns are learned with less than 20
+_LARGEST_COUPLING = 50.0
 _LARGEST_MISMATCH = 0.15  # of moments, on top of the noise; healthy trainings stay below 0.1
 _KIND = "rbmkit.Training/1"
 
@@ -75,30 +77,32 @@ class Training:
     rbm : RBM
         The model to start from.
     data : (n, N) array of 0 and 1
-        Kept as bits, n N / 8 bytes: what happens to the array afterwards does not matter. Matrices of scipy.sparse are
-        made dense on the way, n N bytes.
+        Kept as bits, n N / 8 bytes: what happens to the array afterwards does not matter. Matrices
+        of scipy.sparse are made dense on the way, n N bytes.
     method : {"PCD", "CD", "Rdm"}
         Where the chains of the negative phase start.
     steps : int
         K, block Gibbs steps per update.
     batch_size : int
-        Examples per update (all data if there are fewer); examples that do not fill a batch wait for the next epoch's
-        shuffle.
+        Examples per update (all data if there are fewer); examples that do not fill a batch wait
+        for the next epoch's shuffle.
     chains : int, optional
         Markov chains of the negative phase; default `batch_size`. CD has one per example.
     optimiser : SGD or Adam
-        If it is changed between runs, from SGD to Adam or to other averages of Adam, it starts without memory.
+        If it is changed between runs, from SGD to Adam or to other averages of Adam, it starts
+        without memory.
     schedule : sequence of (epoch, factor), optional
-        The learning rate is multiplied by a factor interpolated between these points; default 1 throughout.
+        The learning rate is multiplied by a factor interpolated between these points; default 1
+        throughout.
     l2 : float
         Penalty l2/2 sum W_ij^2 on the log-likelihood.
     l2_modes : sequence of float, optional
-        Penalty sum_i l2_modes[i]/2 lambda_i^2 on the leading singular values of W, largest first (the discussion after
-        Eq. (57)). Applied once per epoch, by the shrinkage that its own gradient flow gives over the sum
-        of that epoch's learning rates (without momentum's factor).
+        Penalty sum_i l2_modes[i]/2 lambda_i^2 on the leading singular values of W, largest first
+        (the discussion after Eq. (57)). Applied once per epoch, by the shrinkage that its own
+        gradient flow gives over the sum of that epoch's learning rates (without momentum's factor).
     centred : bool
-        Use the centred (enhanced) gradient: that of the model written in v - <v> and h - <h>, averages over data and
-        chains.
+        Use the centred (enhanced) gradient: that of the model written in v - <v> and h - <h>,
+        averages over data and chains.
     rng : int or Generator
 
     Attributes
@@ -111,7 +115,8 @@ class Training:
     Raises
     ------
     ValueError, TypeError
-        Wrong shapes, values outside {0, 1}, empty data, unknown method, K = 0, options out of range.
+        Wrong shapes, values outside {0, 1}, empty data, unknown method, K = 0, options out of
+        range.
     AttributeError
         Another attribute than those was set.
     """
@@ -198,8 +203,9 @@ class Training:
 
     @property
     def history(self) -> History:
-        """One row per epoch: ``epoch``, ``learning_rate``, ``moment_error`` (root mean square of <v_i>_data -
-        <v_i>_chains over pixels and updates) and what the callbacks returned. A copy."""
+        """One row per epoch: ``epoch``, ``learning_rate``, ``moment_error`` (root mean square of
+        <v_i>_data - <v_i>_chains over pixels and updates) and what the callbacks returned. A
+        copy."""
         return History(self._state.rows)
 
     @property
@@ -228,20 +234,26 @@ class Training:
         return self.update / self.updates_per_epoch
 
     def run(
-        self, epochs: float, *, callbacks: Sequence[Callable[..., dict | None]] = (), progress: bool = True
+        self,
+        epochs: float,
+        *,
+        callbacks: Sequence[Callable[..., dict | None]] = (),
+        progress: bool = True,
     ) -> Training:
         """Train for some more epochs.
 
-        An interruption (Ctrl-C) leaves the training after a whole number of updates, and the next run goes on there. If
-        it came while callbacks were called, the next run first calls its own for that epoch.
+        An interruption (Ctrl-C) leaves the training after a whole number of updates, and the next
+        run goes on there. If it came while callbacks were called, the next run first calls its own
+        for that epoch.
 
         Parameters
         ----------
         epochs : float
             May be a fraction: it is rounded to a whole number of updates, at least one.
         callbacks : sequence of callables
-            Each is called at the end of every epoch as ``callback(training=self, epoch=int)``; a dict of numbers that
-            it returns goes into that epoch's row of the history. One of them may call ``training.stop()``.
+            Each is called at the end of every epoch as ``callback(training=self, epoch=int)``; a
+            dict of numbers that it returns goes into that epoch's row of the history. One of them
+            may call ``training.stop()``.
         progress : bool
             Show a progress bar.
 
@@ -258,13 +270,17 @@ class Training:
         Warns
         -----
         RuntimeWarning
-            Once in a run: couplings are absurdly large, or the moments of the chains stay far from those of the data.
+            Once in a run: couplings are absurdly large, or the moments of the chains stay far from
+            those of the data.
         """
         callbacks = checked_callbacks(callbacks)
         count = max(1, round(checks.positive_float(epochs, "epochs") * self.updates_per_epoch))
-        self._stopped, healthy = False, True
+        self._stopped = False
+        healthy = True
         self._call(callbacks)
-        with tqdm(total=count, disable=not progress, desc=f"{self.method}-{self.steps}", unit="update") as bar:
+        with tqdm(
+            total=count, disable=not progress, desc=f"{self.method}-{self.steps}", unit="update"
+        ) as bar:
             for _ in range(count):
                 if self._stopped:
                     break
@@ -286,7 +302,8 @@ class Training:
         return self._options.as_dict()
 
     def save(self, path: str | os.PathLike) -> None:
-        """Write the whole state to an npz file, all or nothing; the data are not stored, only their fingerprint."""
+        """Write the whole state to an npz file, all or nothing; the data are not stored, only
+        their fingerprint."""
         now = self._state
         self._check_finite(now)
         memory, since = self._memory()
@@ -310,22 +327,33 @@ class Training:
         stored = files.read_npz(path, ("W", "a", "b", "v", "text", *names), kind=_KIND)
         with _reading(path):
             text = json.loads(str(stored["text"]))
-            rbm, fingerprint, options = RBM(stored["W"], stored["a"], stored["b"]), text["data"], text["options"]
+            rbm = RBM(stored["W"], stored["a"], stored["b"])
+            fingerprint = text["data"]
+            options = text["options"]
         data = checks.binary(data, rbm.N, "data")
         with _reading(path):
             name = options["optimiser"].pop("name")
-            self = cls(rbm, data, **options | {"optimiser": OPTIMISERS[name](**options["optimiser"])}, rng=0)
+            self = cls(
+                rbm,
+                data,
+                **options | {"optimiser": OPTIMISERS[name](**options["optimiser"])},
+                rng=0,
+            )
         if self._fingerprint != fingerprint:
-            raise ValueError(f"{path} was saved with other data; resume it with the data it was trained on")
+            raise ValueError(
+                f"{path} was saved with other data; resume it with the data it was trained on"
+            )
         with _reading(path):
             self._restore(stored, text["state"])
         return self
 
-    # ---- state -------------------------------------------------------------------------------------------------------
+    # ---- state -----------------------------------------------------------------------------------
     def _new_arrays(self) -> tuple[list[np.ndarray], list[tuple[np.ndarray, np.ndarray]]]:
         N, M = self._shape
         parameters = [np.zeros(shape, np.float32) for shape in ((N, M), (N,), (M,))]
-        return parameters, [tuple(np.zeros(x.size, np.float32) for _ in range(2)) for x in parameters]
+        return parameters, [
+            tuple(np.zeros(x.size, np.float32) for _ in range(2)) for x in parameters
+        ]
 
     def _new_work(self) -> _Work:
         N, M = self._shape
@@ -343,14 +371,17 @@ class Training:
     def _restore(self, stored: dict[str, np.ndarray], state: dict[str, Any]) -> None:
         now = self._state
         memory = [
-            tuple(_alike(stored[f"memory_{k}_{part}"], pattern) for part, pattern in enumerate(pair))
+            tuple(
+                _alike(stored[f"memory_{k}_{part}"], pattern) for part, pattern in enumerate(pair)
+            )
             for k, pair in enumerate(now.memory)
         ]
         self._seed = state["seed"]
         self._state = replace(
             now,
             memory=memory,
-            since=state.get("memory_since", 0),  # files from before an optimiser could be changed lack it
+            # files from before an optimiser could be changed lack it
+            since=state.get("memory_since", 0),
             v=_alike(np.unpackbits(stored["v"], axis=1, count=self._shape[0]), now.v),
             update=state["update"],
             step=state["step"],
@@ -360,7 +391,8 @@ class Training:
         self._called = len(state["history"])
 
     def _memory(self) -> tuple[list[tuple[np.ndarray, np.ndarray]], int]:
-        """The memory for the next update and the update at which it began: new if the optimiser has changed."""
+        """The memory for the next update and the update at which it began: new if the optimiser
+        has changed."""
         now = self._state
         if self.optimiser.continues(now.memory_of):
             return now.memory, now.since
@@ -368,9 +400,11 @@ class Training:
 
     @cached_property
     def _fingerprint(self) -> str:
-        return hashlib.sha256(f"{self.data.shape}".encode() + np.packbits(self.data).tobytes()).hexdigest()
+        return hashlib.sha256(
+            f"{self.data.shape}".encode() + np.packbits(self.data).tobytes()
+        ).hexdigest()
 
-    # ---- the update --------------------------------------------------------------------------------------------------
+    # ---- the update ------------------------------------------------------------------------------
     def _one_update(self) -> None:
         now = self._state
         work = self._work
@@ -383,7 +417,13 @@ class Training:
         if self.centred:
             kernels.centre(*work.gradient, *self._offsets())
         moved = self._ascended()
-        new = replace(moved, v=v, update=now.update + 1, step=now.step + self.steps, errors=[*now.errors, error])
+        new = replace(
+            moved,
+            v=v,
+            update=now.update + 1,
+            step=now.step + self.steps,
+            errors=[*now.errors, error],
+        )
         if new.update % self.updates_per_epoch == 0:
             new = self._ended_epoch(new)
         if new.update % 50 == 0:
@@ -399,7 +439,8 @@ class Training:
         return np.unpackbits(self._data[rows], axis=1, count=self._shape[0])
 
     def _run_phases(self, batch: np.ndarray) -> np.ndarray:
-        """K block Gibbs steps from where the method starts; hidden means of batch and chains; returns the chains."""
+        """K block Gibbs steps from where the method starts; hidden means of batch and chains;
+        returns the chains."""
         now = self._state
         N, M = self._shape
         columns_h, columns_v = self._work.columns
@@ -423,17 +464,27 @@ class Training:
         return v.astype(np.float32), h.astype(np.float32)
 
     def _ascended(self) -> _State:
-        """The state with parameters and memory moved up the gradient; they are in the arrays that were spare."""
-        now, (memory, since) = self._state, self._memory()
-        rate, count = self._options.rate((now.update + 1) / self.updates_per_epoch), now.update + 1 - since
-        parts = zip(now.parameters, self._work.gradient, memory, (self.l2, 0, 0), *now.spare, strict=True)
+        """The state with parameters and memory moved up the gradient; they are in the arrays
+        that were spare."""
+        now = self._state
+        memory, since = self._memory()
+        rate = self._options.rate((now.update + 1) / self.updates_per_epoch)
+        count = now.update + 1 - since
+        parts = zip(
+            now.parameters, self._work.gradient, memory, (self.l2, 0, 0), *now.spare, strict=True
+        )
         for old, gradient, kept, decay, new, new_memory in parts:
             flat = [x.reshape(-1) for x in (old, gradient, new)]
             self.optimiser.step(flat[0], flat[1], kept, rate, decay, count, flat[2], new_memory)
         parameters, new_memory = now.spare
         spare = now.parameters, now.memory
         return replace(
-            now, parameters=parameters, memory=new_memory, spare=spare, memory_of=self.optimiser, since=since
+            now,
+            parameters=parameters,
+            memory=new_memory,
+            spare=spare,
+            memory_of=self.optimiser,
+            since=since,
         )
 
     def _ended_epoch(self, state: _State) -> _State:
@@ -449,7 +500,8 @@ class Training:
         return replace(state, errors=[], rows=[*state.rows, row])
 
     def _call(self, callbacks: Sequence[Callable[..., dict | None]]) -> None:
-        """The callbacks of an epoch that has ended, unless they are done; one of them may save the training."""
+        """The callbacks of an epoch that has ended, unless they are done; one of them may save
+        the training."""
         rows = self._state.rows
         if self._called == len(rows):
             return
@@ -458,7 +510,8 @@ class Training:
         self._called = len(rows)
 
     def _shrink_modes(self, state: _State) -> None:
-        """d lambda_i / dt = -l2_i lambda_i over the time of the last epoch, the sum of its learning rates."""
+        """d lambda_i / dt = -l2_i lambda_i over the time of the last epoch, the sum of its
+        learning rates."""
         n = self.updates_per_epoch
         time = sum(self._options.rate(state.update / n - k / n) for k in range(n))
         W = state.parameters[0]
@@ -468,24 +521,36 @@ class Training:
         W -= ((U[:, :k] * loss) @ Vt[:k]).astype(np.float32)
 
     def _is_healthy(self) -> bool:
-        """At the end of an epoch: False, and a warning with the symptom, if what is learned looks like rubbish."""
-        now, symptom = self._state, ""
-        largest, errors = np.abs(now.parameters[0]).max(), [row["moment_error"] for row in now.rows[-2:]]
-        noise = 1 / self.batch_size + 1 / self.chains  # 4 x variance of the difference of means, for fair coins
+        """At the end of an epoch: False, and a warning with the symptom, if what is learned
+        looks like rubbish."""
+        now = self._state
+        symptom = ""
+        largest = np.abs(now.parameters[0]).max()
+        errors = [row["moment_error"] for row in now.rows[-2:]]
+        # 4 x variance of the difference of means, for fair coins
+        noise = 1 / self.batch_size + 1 / self.chains
         if largest > _LARGEST_COUPLING:
             symptom = f"the largest coupling is {largest:.3g}"
-        elif now.update >= 100 and errors[-1] > max(np.hypot(_LARGEST_MISMATCH, np.sqrt(noise)), 0.9 * errors[0]):
-            symptom = f"chains do not resemble the data, moment error {errors[-1]:.2g} (it should fall below 0.1)"
+        elif now.update >= 100 and errors[-1] > max(
+            np.hypot(_LARGEST_MISMATCH, np.sqrt(noise)), 0.9 * errors[0]
+        ):
+            symptom = f"chains do not resemble the data, moment error {errors[-1]:.2g} "
+            symptom += "(it should fall below 0.1)"
         if symptom:
             rate = f"the learning rate ({self._options.rate(self.epoch):.3g}) may be too large"
-            warnings.warn(f"after epoch {now.rows[-1]['epoch']}: {symptom}; {rate}", RuntimeWarning, stacklevel=3)
+            warnings.warn(
+                f"after epoch {now.rows[-1]['epoch']}: {symptom}; {rate}",
+                RuntimeWarning,
+                stacklevel=3,
+            )
         return not symptom
 
     def _check_finite(self, state: _State) -> None:
         if not all(np.isfinite(x).all() for x in state.parameters):
             raise FloatingPointError(
                 f"a parameter is NaN or infinite after update {state.update} (learning rate "
-                f"{self._options.rate(state.update / self.updates_per_epoch):.3g}); use a smaller learning rate"
+                f"{self._options.rate(state.update / self.updates_per_epoch):.3g}); use a smaller "
+                "learning rate"
             )
 
 
@@ -500,7 +565,8 @@ def exact_gradient(rbm: RBM, data: np.ndarray) -> tuple[np.ndarray, np.ndarray, 
     """
     checks.instance(rbm, RBM, "rbm")
     v = checks.binary(data, rbm.N, "data").astype(float)
-    h, model = rbm.hidden_mean(data), exact_moments(rbm)
+    h = rbm.hidden_mean(data)
+    model = exact_moments(rbm)
     return v.T @ h / len(v) - model.vh, v.mean(axis=0) - model.v, h.mean(axis=0) - model.h
 
 
@@ -509,10 +575,14 @@ def _reading(path: str | os.PathLike) -> Iterator[None]:
     try:
         yield
     except (KeyError, TypeError, AttributeError, ValueError) as error:
-        raise ValueError(f"{path} does not hold a valid training ({error!r}); save or fetch it again") from error
+        raise ValueError(
+            f"{path} does not hold a valid training ({error!r}); save or fetch it again"
+        ) from error
 
 
 def _alike(array: np.ndarray, pattern: np.ndarray) -> np.ndarray:
     if (array.shape, array.dtype) != (pattern.shape, pattern.dtype):
-        raise ValueError(f"an array is {array.dtype} {array.shape} instead of {pattern.dtype} {pattern.shape}")
+        raise ValueError(
+            f"an array is {array.dtype} {array.shape} instead of {pattern.dtype} {pattern.shape}"
+        )
     return array

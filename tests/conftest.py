@@ -18,7 +18,8 @@ def close_figures():
 
 @pytest.fixture
 def one_thread():
-    """Small models are fastest with one thread, most of all on a busy machine; test_sampling compares one and two."""
+    """Small models are fastest with one thread, most of all on a busy machine; test_sampling
+    compares one and two."""
     threads = numba.get_num_threads()
     numba.set_num_threads(1)
     yield
@@ -27,7 +28,8 @@ def one_thread():
 
 @pytest.fixture(scope="session")
 def built_book():
-    """The folder of the book, built once (its frames are drawn again only if their sources changed)."""
+    """The folder of the book, built once (its frames are drawn again only if their sources
+    changed)."""
     pytest.importorskip("myst_nb", reason="the book needs pip install '.[book]'")
     from tools import book
 

@@ -12,7 +12,15 @@ import pytest
 import rbmkit
 
 ROOT = Path(__file__).resolve().parents[1]
-KERNELS = {"sampling", "likelihood", "tempering", "denoising", "diffusion", "training", "optimisers"}
+KERNELS = {
+    "sampling",
+    "likelihood",
+    "tempering",
+    "denoising",
+    "diffusion",
+    "training",
+    "optimisers",
+}
 
 
 # ---------------------------------------------------------------- what is read
@@ -26,7 +34,8 @@ def modules(root):
 
 
 def imports(root):
-    """Dotted name of every module -> all that it imports, inside functions too; our modules by their dotted names."""
+    """Dotted name of every module -> all that it imports, inside functions too; our modules by
+    their dotted names."""
     known = modules(root)
     found = {}
     for name, path in known.items():
@@ -112,7 +121,9 @@ def test_the_house_is_built_as_the_page_says():
 
 
 def test_callers_of_kernels_are_those_of_the_page():
-    callers = {room(name) for name, targets in imports(ROOT).items() if "kernels" in map(room, targets)}
+    callers = {
+        room(name) for name, targets in imports(ROOT).items() if "kernels" in map(room, targets)
+    }
     assert callers - {"rbmkit", "kernels"} == KERNELS
     line = next(line for line in PAGE.splitlines() if line.startswith("- `kernels` is called"))
     assert set(re.findall(r"`(\w+)`", line)) - {"kernels"} == KERNELS
@@ -138,7 +149,10 @@ def test_all_modules_can_be_had_from_the_package_and_wait_until_then():
 @pytest.mark.parametrize(
     ("files", "wrong"),
     [
-        ({"model": "from rbmkit import sampling"}, "rbmkit.model imports rbmkit.sampling, from a floor above"),
+        (
+            {"model": "from rbmkit import sampling"},
+            "rbmkit.model imports rbmkit.sampling, from a floor above",
+        ),
         (
             {"model": "def f():\n    from rbmkit.study import run"},
             "rbmkit.model imports rbmkit.study, from a floor above",
@@ -147,7 +161,10 @@ def test_all_modules_can_be_had_from_the_package_and_wait_until_then():
         ({"training": "import rbmkit.machine"}, "rbmkit.training knows the machine"),
         ({"data": "import matplotlib.pyplot as plt"}, "data imports matplotlib"),
         ({"figures/a": "import ipywidgets"}, "figures imports ipywidgets"),
-        ({"plain": "from rbmkit import checks"}, "rbmkit.plain imports rbmkit.checks: plain stands alone"),
+        (
+            {"plain": "from rbmkit import checks"},
+            "rbmkit.plain imports rbmkit.checks: plain stands alone",
+        ),
         ({"cellar": ""}, "cellar is on no floor"),
         ({"study/run": "from tools import book"}, "study imports tools"),
         (

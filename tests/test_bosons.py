@@ -26,7 +26,8 @@ def random_rbm(N=7, M=5):
 # ---------------------------------------------------------------- front door
 def test_wrong_input_is_named():
     z = np.linspace(-1, 1, 9)
-    p, rbm = diffusion.Potential((z,), z**2), random_rbm()
+    p = diffusion.Potential((z,), z**2)
+    rbm = random_rbm()
     critical = oscillators.oscillators(planted(6, 9, singular_values=[4.0], rng=0))
     cases = [
         (lambda: diffusion.Potential((z, z, z), z), "one or two"),
@@ -39,12 +40,31 @@ def test_wrong_input_is_named():
         (lambda: diffusion.langevin(p, [2.0], [1.0], dt=0.1, rng=0), "inside the grid"),
         (lambda: diffusion.langevin(p, [0.0], [1.0, 0.5], dt=0.1, rng=0), "ascending"),
         (lambda: diffusion.kramers(diffusion.Potential((z, z), np.outer(z, z))), "one coordinate"),
-        (lambda: oscillators.oscillators(rbm, np.ones(7), np.full(5, 0.5)), "strictly between 0 and 1"),
-        (lambda: oscillators.Oscillators(np.array([[1.0, 2.0], [0.0, 1.0]]), *np.zeros((3, 2))), "symmetric"),
+        (
+            lambda: oscillators.oscillators(rbm, np.ones(7), np.full(5, 0.5)),
+            "strictly between 0 and 1",
+        ),
+        (
+            lambda: oscillators.Oscillators(np.array([[1.0, 2.0], [0.0, 1.0]]), *np.zeros((3, 2))),
+            "symmetric",
+        ),
         (lambda: relaxation.dressed(rbm, np.full(7, 0.3), np.full(5, 0.1)), "between 0 and 1/4"),
-        (lambda: relaxation.relaxation(rbm, np.ones((30, 7)), np.ones((7, 1)), steps=2, lags=3, rng=0), "lags must be"),
-        (lambda: relaxation.relaxation(rbm, np.ones((30, 7)), np.zeros((7, 2)), steps=3, lags=2, rng=0), "never vary"),
-        (lambda: diffusion.spectrum(diffusion.Potential((z,), 1e4 * z**2), 3), "too steep for this spacing"),
+        (
+            lambda: relaxation.relaxation(
+                rbm, np.ones((30, 7)), np.ones((7, 1)), steps=2, lags=3, rng=0
+            ),
+            "lags must be",
+        ),
+        (
+            lambda: relaxation.relaxation(
+                rbm, np.ones((30, 7)), np.zeros((7, 2)), steps=3, lags=2, rng=0
+            ),
+            "never vary",
+        ),
+        (
+            lambda: diffusion.spectrum(diffusion.Potential((z,), 1e4 * z**2), 3),
+            "too steep for this spacing",
+        ),
         (lambda: diffusion.spectrum(p, 3).propagate(-p.boltzmann, [1.0]), "density must be >= 0"),
         (lambda: oscillators.harmonic_levels(np.nan, 1), "omega must be finite"),
         (lambda: oscillators.harmonic_levels(1.0, -1), "integers >= 0"),
@@ -69,11 +89,15 @@ def test_wrong_input_is_named():
 def test_figures_draw_what_they_are_given():
     omega = {"u": np.linspace(-1, 2, 10), "w": np.full(3, 2.0)}
     _, ax = figures.boson_spectra({"t": omega})
-    assert [t.get_text() for t in ax[0, 0].get_legend().get_texts()] == ["u, 3 below 0", "w, 0 below 0"]
+    assert [t.get_text() for t in ax[0, 0].get_legend().get_texts()] == [
+        "u, 3 below 0",
+        "w, 0 below 0",
+    ]
     found = diffusion.spectrum(harmonic(1.0), 4)
     _, ax = figures.wells({"a": (found, np.zeros(401))}, top=3.0)
     assert len(ax[1, 0].lines) == 2 + 2 * 4
-    np.testing.assert_allclose(ax[1, 0].lines[0].get_ydata(), 0, atol=1e-12)  # V_Q of a constant potential
+    # V_Q of a constant potential
+    np.testing.assert_allclose(ax[1, 0].lines[0].get_ydata(), 0, atol=1e-12)
     np.testing.assert_allclose(ax[1, 0].lines[1].get_ydata(), found.potential.quantum)
     _, ax = figures.boson_spectra({"t": omega}, top=1.5)
     assert "5 above 1.5" in ax[0, 0].get_xlabel()
@@ -125,4 +149,6 @@ def test_explorer_redraws_and_says_so_without_ipywidgets(monkeypatch, capsys):
 
 def test_planted_mode_is_stable_below_four_only():
     for s, unstable in ((3.9, 0), (4.1, 1)):
-        assert (oscillators.oscillators(planted(20, 15, singular_values=[s], rng=0)).frequencies < 0).sum() == unstable
+        assert (
+            oscillators.oscillators(planted(20, 15, singular_values=[s], rng=0)).frequencies < 0
+        ).sum() == unstable

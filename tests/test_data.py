@@ -42,9 +42,11 @@ def test_shapes_types_and_values(digits):
 
 
 def test_known_facts_about_mnist(digits):
-    """Class sizes as published; the first training image is a 5 drawn upright, its ink at known pixels."""
+    """Class sizes as published; the first training image is a 5 drawn upright, its ink at known
+    pixels."""
     np.testing.assert_array_equal(
-        np.bincount(digits.train_labels), [5923, 6742, 5958, 6131, 5842, 5421, 5918, 6265, 5851, 5949]
+        np.bincount(digits.train_labels),
+        [5923, 6742, 5958, 6131, 5842, 5421, 5918, 6265, 5851, 5949],
     )
     np.testing.assert_array_equal(
         np.bincount(digits.test_labels), [980, 1135, 1032, 1010, 982, 892, 958, 1028, 974, 1009]
@@ -64,8 +66,17 @@ def test_selection_by_digit(digits):
     assert set(data.mnist(digits=np.array([3, 9])).test_labels) == {3, 9}
 
 
-@pytest.mark.parametrize(("wrong", "error"), [((), ValueError), (10, ValueError), (-1, ValueError),
-                                              (1.0, TypeError), ("1", TypeError), (True, TypeError)])  # fmt: skip
+@pytest.mark.parametrize(
+    ("wrong", "error"),
+    [
+        ((), ValueError),
+        (10, ValueError),
+        (-1, ValueError),
+        (1.0, TypeError),
+        ("1", TypeError),
+        (True, TypeError),
+    ],
+)
 def test_bad_digits(wrong, error):
     with pytest.raises(error, match="digits must be"):
         data.mnist(digits=wrong)
@@ -87,7 +98,8 @@ def test_data_folder_can_be_set(tmp_path, monkeypatch):
 
 def test_damaged_files(tmp_path, monkeypatch):
     monkeypatch.setenv("RBMKIT_DATA", str(tmp_path))
-    path, good = tmp_path / "mnist.npz", ROOT / "data" / "mnist.npz"
+    path = tmp_path / "mnist.npz"
+    good = ROOT / "data" / "mnist.npz"
     path.write_bytes(good.read_bytes()[:-1000])
     with pytest.raises(ValueError, match=r"mnist\.npz cannot be read"):
         data.mnist()
@@ -138,7 +150,8 @@ def test_memory_of_the_start_is_none_for_one_law_and_all_for_three_places():
     assert share.mean() == pytest.approx(0.4, abs=0.02)  # variance 2/3 between, 1 within
     assert (script.memory(1e-6 * x + np.repeat([-1, 0, 1], 100)[:, None])[0] > 0.999).all()
     rows = script.Average(3)
-    v, h = np.eye(6, 4), np.arange(12.0).reshape(6, 2)
+    v = np.eye(6, 4)
+    h = np.arange(12.0).reshape(6, 2)
     rows.add(v, h)
     np.testing.assert_allclose(rows.value[0], v[:2].T @ h[:2] / 2)
 
@@ -148,10 +161,13 @@ def test_memory_of_the_start_is_none_for_one_law_and_all_for_three_places():
 def small_files(make_mnist, tmp_path, monkeypatch):
     """A folder with tiny IDX files, and a script that expects them."""
     rng = np.random.default_rng(0)
-    folder, files = tmp_path / "idx", {}
+    folder = tmp_path / "idx"
+    files = {}
     folder.mkdir()
     for key, (name, _, shape) in make_mnist.FILES.items():
-        array = rng.integers(0, 256 if len(shape) == 3 else 10, size=(6, *shape[1:]), dtype=np.uint8)
+        array = rng.integers(
+            0, 256 if len(shape) == 3 else 10, size=(6, *shape[1:]), dtype=np.uint8
+        )
         header = struct.pack(f">BBBB{array.ndim}I", 0, 0, 8, array.ndim, *array.shape)
         (folder / f"{name}.gz").write_bytes(gzip.compress(header + array.tobytes()))
         files[key] = name, hashlib.sha256(header + array.tobytes()).hexdigest(), array.shape
@@ -167,7 +183,9 @@ def test_script_binarises_packs_and_repeats_itself(make_mnist, small_files, tmp_
     arrays = files.read_npz(tmp_path / "1.npz", data.MNIST_KEYS, kind=data.MNIST_KIND)
     raw = np.load(tmp_path / "train.npy")
     assert {127, 128} <= set(raw.ravel())
-    np.testing.assert_array_equal(np.unpackbits(arrays["train"], axis=1), (raw >= 128).reshape(6, 784))
+    np.testing.assert_array_equal(
+        np.unpackbits(arrays["train"], axis=1), (raw >= 128).reshape(6, 784)
+    )
     np.testing.assert_array_equal(arrays["test_labels"], np.load(tmp_path / "test_labels.npy"))
     assert data.mnist_digest(arrays) in capsys.readouterr().out
 
@@ -186,10 +204,15 @@ def test_script_reads_unzipped_files(make_mnist, small_files):
         (lambda path: path.unlink(), "neither t10k-images-idx3-ubyte.gz nor"),
         (lambda path: path.write_bytes(path.read_bytes()[:-100]), "truncated or corrupt"),
         (lambda path: path.write_bytes(b"\x1f\x8b" + b"x" * 50), "truncated or corrupt"),
-        (lambda path: path.write_bytes(gzip.compress(b"other")), "is not the t10k-images-idx3-ubyte of MNIST"),
+        (
+            lambda path: path.write_bytes(gzip.compress(b"other")),
+            "is not the t10k-images-idx3-ubyte of MNIST",
+        ),
     ],
 )
-def test_script_refuses_other_files_and_writes_nothing(make_mnist, small_files, tmp_path, damage, message):
+def test_script_refuses_other_files_and_writes_nothing(
+    make_mnist, small_files, tmp_path, damage, message
+):
     damage(small_files / "t10k-images-idx3-ubyte.gz")
     with pytest.raises(SystemExit, match=message):
         make_mnist.main([str(small_files), "-o", str(tmp_path / "out.npz")])
@@ -197,15 +220,19 @@ def test_script_refuses_other_files_and_writes_nothing(make_mnist, small_files, 
 
 
 class FakePooch:
-    """Serves files of a folder; the first mirror gives something else, like a page that says "moved"."""
+    """Serves files of a folder; the first mirror gives something else, like a page that says
+    "moved"."""
 
     def __init__(self, folder):
-        self.folder, self.urls = folder, []
+        self.folder = folder
+        self.urls = []
 
     def retrieve(self, url, known_hash, fname, path):
         self.urls.append(url)
         good = "ossci" not in url
-        (Path(path) / fname).write_bytes((self.folder / url.rsplit("/")[-1]).read_bytes() if good else b"moved")
+        (Path(path) / fname).write_bytes(
+            (self.folder / url.rsplit("/")[-1]).read_bytes() if good else b"moved"
+        )
 
 
 def test_download_falls_back_to_the_next_mirror(make_mnist, small_files, tmp_path, monkeypatch):
@@ -214,7 +241,9 @@ def test_download_falls_back_to_the_next_mirror(make_mnist, small_files, tmp_pat
     target = tmp_path / "new"
     make_mnist.main([str(target), "--download", "-o", str(tmp_path / "out.npz")])
     assert len(fake.urls) == 8
-    assert sorted(p.name for p in target.iterdir()) == sorted(f"{name}.gz" for name, _, _ in make_mnist.FILES.values())
+    assert sorted(p.name for p in target.iterdir()) == sorted(
+        f"{name}.gz" for name, _, _ in make_mnist.FILES.values()
+    )
     make_mnist.main([str(target), "--download", "-o", str(tmp_path / "out.npz")])
     assert len(fake.urls) == 8  # nothing is fetched twice
 

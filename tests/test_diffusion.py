@@ -19,23 +19,26 @@ def double_well(depth=0.6, beta=3.0):
     return diffusion.Potential((z,), depth * (z**2 - 1) ** 2 + 0.05 * z, beta)
 
 
-# ---------------------------------------------------------------- algebra of the paper, step by step
+# ---------------------------------------------------------------- algebra of the paper
 def test_substitution_turns_fokker_planck_into_schroedinger():
     """Eqs. (34)-(37): D phi'' + (U' phi)' = -2 D e^(-U / 2D) H psi for any U and psi."""
     z, D = sp.symbols("z D", positive=True)
-    U, psi = sp.Function("U")(z), sp.Function("psi")(z)
+    U = sp.Function("U")(z)
+    psi = sp.Function("psi")(z)
     phi = sp.exp(-U / (2 * D)) * psi
     left = D * phi.diff(z, 2) + (U.diff(z) * phi).diff(z)
     V_Q = U.diff(z) ** 2 / (8 * D**2) - U.diff(z, 2) / (4 * D)
     right = -2 * D * sp.exp(-U / (2 * D)) * (-psi.diff(z, 2) / 2 + V_Q * psi)
     assert sp.simplify(left - right) == 0
-    paper = -sp.exp(-U / (2 * D)) * (-psi.diff(z, 2) / 2 + V_Q * psi) / (2 * D)  # the factor printed after Eq. (38)
+    # the factor printed after Eq. (38)
+    paper = -sp.exp(-U / (2 * D)) * (-psi.diff(z, 2) / 2 + V_Q * psi) / (2 * D)
     assert sp.simplify(left - paper) != 0
 
 
 def test_boltzmann_is_stationary_and_the_hamiltonian_is_a_square():
     z, D = sp.symbols("z D", positive=True)
-    U, psi = sp.Function("U")(z), sp.Function("psi")(z)
+    U = sp.Function("U")(z)
+    psi = sp.Function("psi")(z)
     P = sp.exp(-U / D)
     assert sp.simplify(D * P.diff(z) + U.diff(z) * P) == 0  # Eq. (33) in Eq. (34): no current
     Q = psi.diff(z) + U.diff(z) / (2 * D) * psi
@@ -63,11 +66,14 @@ def test_hill_has_positive_levels_only():
 
 
 def test_separable_well_in_two_coordinates_adds_levels():
-    z, y = np.linspace(-5, 5, 81), np.linspace(-4, 4, 71)
+    z = np.linspace(-5, 5, 81)
+    y = np.linspace(-4, 4, 71)
     found = diffusion.spectrum(diffusion.Potential((z, y), z[:, None] ** 2 / 2 + 1.5 * y**2), 5)
-    np.testing.assert_allclose(found.rates, [0, 1, 2, 3, 3], rtol=0.01, atol=1e-8)  # k = 1 and k = 3
+    # k = 1 and k = 3
+    np.testing.assert_allclose(found.rates, [0, 1, 2, 3, 3], rtol=0.01, atol=1e-8)
     line = diffusion.spectrum(diffusion.Potential((z,), z**2 / 2), 2)
-    assert found.rates[1] == pytest.approx(line.rates[1], rel=1e-8)  # the sum of two operators, exactly
+    # the sum of two operators, exactly
+    assert found.rates[1] == pytest.approx(line.rates[1], rel=1e-8)
     gram = found.psi.reshape(5, -1) @ found.psi.reshape(5, -1).T * found.potential.cell
     np.testing.assert_allclose(gram, np.eye(5), atol=1e-8)
 
@@ -93,13 +99,18 @@ def test_hamiltonian_against_plain_loops(absorbing):
 def test_quantum_potential_is_the_analytic_one():
     p = double_well()
     z = p.axes[0]
-    slope, bend = 2.4 * z * (z**2 - 1) + 0.05, 2.4 * (3 * z**2 - 1)
-    np.testing.assert_allclose(p.quantum[5:-5], (9 * slope**2 / 8 - 3 * bend / 4)[5:-5], atol=0.02, rtol=2e-3)
+    slope = 2.4 * z * (z**2 - 1) + 0.05
+    bend = 2.4 * (3 * z**2 - 1)
+    np.testing.assert_allclose(
+        p.quantum[5:-5], (9 * slope**2 / 8 - 3 * bend / 4)[5:-5], atol=0.02, rtol=2e-3
+    )
 
 
 def test_propagation_solves_the_ornstein_uhlenbeck_process():
     p = harmonic(2.0, 0.5, points=601, reach=7.0)
-    z, t, start = p.axes[0], np.array([0.1, 0.4, 5.0]), 0.9
+    z = p.axes[0]
+    t = np.array([0.1, 0.4, 5.0])
+    start = 0.9
     before = np.exp(-((z - start) ** 2) / (2 * 0.3**2)) / (0.3 * np.sqrt(2 * np.pi))
     after = diffusion.spectrum(p, 50).propagate(before, t)
     mean = start * np.exp(-2 * t)[:, None]
@@ -132,27 +143,35 @@ def test_walkers_reach_the_boltzmann_density_of_a_double_well():
 
 
 def test_heun_is_of_second_order():
-    """The stationary variance in U = z^2 / 2 is off by about dt^2, not dt: the exact value of the scheme is known."""
+    """The stationary variance in U = z^2 / 2 is off by about dt^2, not dt: the exact value of
+    the scheme is known."""
     for dt in (0.2, 0.4):
-        path = diffusion.langevin(harmonic(1.0, points=241, reach=8.0), np.zeros(100_000), [20.0], dt=dt, rng=2)[0]
-        factor, noise = 1 - dt + dt**2 / 2, 2 * dt * (1 - dt / 2) ** 2
+        path = diffusion.langevin(
+            harmonic(1.0, points=241, reach=8.0), np.zeros(100_000), [20.0], dt=dt, rng=2
+        )[0]
+        factor = 1 - dt + dt**2 / 2
+        noise = 2 * dt * (1 - dt / 2) ** 2
         assert path.var() == pytest.approx(noise / (1 - factor**2), rel=0.02)
 
 
 def test_walkers_do_not_depend_on_threads():
     import numba
 
-    p, runs = double_well(), []
+    p = double_well()
+    runs = []
     for threads in (1, min(2, numba.config.NUMBA_NUM_THREADS)):
         numba.set_num_threads(threads)
         runs.append(diffusion.langevin(p, np.zeros(5000), [0.5, 1.0], dt=0.01, rng=7))
     np.testing.assert_array_equal(*runs)
-    assert not np.array_equal(runs[0], diffusion.langevin(p, np.zeros(5000), [0.5, 1.0], dt=0.01, rng=8))
+    assert not np.array_equal(
+        runs[0], diffusion.langevin(p, np.zeros(5000), [0.5, 1.0], dt=0.01, rng=8)
+    )
 
 
 @pytest.mark.parametrize("k", [1.3, 0.0, -0.8])
 def test_exact_step_has_the_right_mean_and_variance_in_any_division(k):
-    n, t = 200_000, 1.7
+    n = 200_000
+    t = 1.7
     for times in ([t], [0.2, 0.3, t]):
         z = diffusion.ornstein_uhlenbeck(k, np.full(n, 0.7), times, beta=0.5, rng=1)[-1]
         variance = 2 * (1 - np.exp(-2 * k * t)) / k if k else 4 * t

@@ -1,4 +1,5 @@
-"""The certificate: passes where enumeration says that samples are right, fails on trapped chains."""
+"""The certificate: passes where enumeration says that samples are right, fails on trapped
+chains."""
 
 import numpy as np
 import pytest
@@ -11,7 +12,8 @@ pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def two_wells(strength, N=12, M=8):
-    """h coupled to v - 1/2: both wells are likely; strength is lambda, and the transition is near 4."""
+    """h coupled to v - 1/2: both wells are likely; strength is lambda, and the transition is
+    near 4."""
     W = np.full((N, M), strength / np.sqrt(N * M))
     return RBM(W, -W.sum(axis=1) / 2 + 0.05, -W.sum(axis=0) / 2)
 
@@ -30,7 +32,9 @@ def gibbs_draws(rbm, start, *, draws, every, rng):
 
 def certificate(rbm, draws=60, every=5, chains=10, seed=1):
     rng = np.random.default_rng(seed)
-    samples = [gibbs_draws(rbm, v, draws=draws, every=every, rng=rng) for v in starts(rbm.N, chains, rng)]
+    samples = [
+        gibbs_draws(rbm, v, draws=draws, every=every, rng=rng) for v in starts(rbm.N, chains, rng)
+    ]
     return equilibrium(rbm, samples), np.array(samples)
 
 
@@ -54,9 +58,14 @@ def test_it_fails_on_chains_that_stay_in_their_wells():
 
 
 def test_it_fails_on_trapped_chains_that_are_spread_as_they_should_be():
-    """Random starts only: wells are filled about equally, all starts agree, but no chain ever leaves its well."""
-    rbm, rng = two_wells(14.0), np.random.default_rng(2)
-    samples = [gibbs_draws(rbm, rng.integers(0, 2, (200, 12)), draws=60, every=5, rng=rng)[10:] for _ in range(2)]
+    """Random starts only: wells are filled about equally, all starts agree, but no chain ever
+    leaves its well."""
+    rbm = two_wells(14.0)
+    rng = np.random.default_rng(2)
+    samples = [
+        gibbs_draws(rbm, rng.integers(0, 2, (200, 12)), draws=60, every=5, rng=rng)[10:]
+        for _ in range(2)
+    ]
     verdict = equilibrium(rbm, samples, modes=1)
     assert not verdict.passed
     assert verdict.ess.min() < 5 * verdict.chains
@@ -68,20 +77,27 @@ def test_it_fails_when_the_run_is_too_short():
 
 
 def test_tempering_passes_in_the_two_wells():
-    rbm, rng = two_wells(14.0), np.random.default_rng(3)
-    runs = [Tempering([independent(rbm), rbm], ladders=10, start=v, rng=rng).adapt(200) for v in starts(12, 10, rng)]
+    rbm = two_wells(14.0)
+    rng = np.random.default_rng(3)
+    runs = [
+        Tempering([independent(rbm), rbm], ladders=10, start=v, rng=rng).adapt(200)
+        for v in starts(12, 10, rng)
+    ]
     samples = [run.run(1500, every=10).samples for run in runs]
     verdict = equilibrium(rbm, samples)
     assert verdict.passed, str(verdict)
     states = all_states(12)
     log_p = -rbm.free_energy(states)
     exact = np.exp(logsumexp(log_p[states.sum(axis=1) > 6]) - logsumexp(log_p))
-    assert np.mean(np.array(samples).sum(axis=-1) > 6) == pytest.approx(exact, abs=5 * 0.5 / np.sqrt(verdict.ess.min()))
+    assert np.mean(np.array(samples).sum(axis=-1) > 6) == pytest.approx(
+        exact, abs=5 * 0.5 / np.sqrt(verdict.ess.min())
+    )
 
 
 # ---------------------------------------------------------------- the two numbers
 def autoregressive(rho, shape, rng):
-    """(starts, draws, chains) stationary Gaussian, unit variance, correlation rho between neighbours in time."""
+    """(starts, draws, chains) stationary Gaussian, unit variance, correlation rho between
+    neighbours in time."""
     x = rng.normal(size=shape)
     for t in range(1, shape[1]):
         x[:, t] = rho * x[:, t - 1] + np.sqrt(1 - rho**2) * x[:, t]
@@ -103,7 +119,8 @@ def test_effective_sample_size_sees_antithetic_and_frozen_chains():
 
 
 def test_r_hat_of_shifted_groups_is_that_of_the_formula():
-    """Two starts a distance d apart, unit variance inside: R^2 = 1 + B / W, up to the transform to normal scores."""
+    """Two starts a distance d apart, unit variance inside: R^2 = 1 + B / W, up to the transform
+    to normal scores."""
     x = np.random.default_rng(6).normal(size=(2, 4000, 5))
     assert split_r_hat(x) < 1.001
     x[1] += 0.5
@@ -121,12 +138,15 @@ def test_r_hat_sees_drift_in_time_and_unequal_widths():
 
 def test_monotone_transforms_change_nothing():
     x = autoregressive(0.5, (3, 100, 4), np.random.default_rng(8))
-    assert effective_sample_size(np.exp(3 * x)) == pytest.approx(effective_sample_size(x), rel=1e-12)
+    assert effective_sample_size(np.exp(3 * x)) == pytest.approx(
+        effective_sample_size(x), rel=1e-12
+    )
     assert effective_sample_size(expit(x)) == pytest.approx(effective_sample_size(x), rel=1e-12)
 
 
 def test_false_alarms_are_rare():
-    """Independent draws with 1,000 effective draws per group: R-hat stays below 1.01 in all of 200 trials."""
+    """Independent draws with 1,000 effective draws per group: R-hat stays below 1.01 in all of
+    200 trials."""
     rng = np.random.default_rng(9)
     assert max(split_r_hat(rng.normal(size=(3, 40, 50))) for _ in range(200)) < 1.01
 

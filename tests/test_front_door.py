@@ -1,4 +1,5 @@
-"""Wrong objects and arrays in any public function: one sentence each, before anything is computed."""
+"""Wrong objects and arrays in any public function: one sentence each, before anything is
+computed."""
 
 import importlib
 import inspect
@@ -28,7 +29,9 @@ def public_functions():
             if function.__module__ != module.__name__ or name.startswith("_"):
                 continue
             kinds = {p.name: p.annotation for p in inspect.signature(function).parameters.values()}
-            models = [p for p, kind in kinds.items() if kind in ("RBM", "Modes", "ModePaths", "Potential")]
+            models = [
+                p for p, kind in kinds.items() if kind in ("RBM", "Modes", "ModePaths", "Potential")
+            ]
             if models:
                 yield pytest.param(function, models, id=f"{path}.{name}")
 
@@ -39,7 +42,9 @@ FUNCTIONS = list(public_functions())
 class Estimator:
     """Looks like a fitted scikit-learn BernoulliRBM."""
 
-    components_, intercept_visible_, intercept_hidden_ = np.zeros((5, 9)), np.zeros(9), np.zeros(5)
+    components_ = np.zeros((5, 9))
+    intercept_visible_ = np.zeros(9)
+    intercept_hidden_ = np.zeros(5)
 
 
 def test_all_functions_are_found():
@@ -49,12 +54,16 @@ def test_all_functions_are_found():
     assert len(names) > 30
 
 
-@pytest.mark.parametrize("wrong", [None, MODEL.W, "rbm", RBM, Estimator()], ids=lambda x: type(x).__name__)
+@pytest.mark.parametrize(
+    "wrong", [None, MODEL.W, "rbm", RBM, Estimator()], ids=lambda x: type(x).__name__
+)
 @pytest.mark.parametrize(("function", "models"), FUNCTIONS)
 def test_something_else_than_a_model_is_refused(function, models, wrong):
     """The model is checked before all other arguments, so those may be anything here."""
     parameters = inspect.signature(function).parameters.values()
-    needed = {p.name: None for p in parameters if p.default is p.empty and p.kind is not p.VAR_KEYWORD}
+    needed = {
+        p.name: None for p in parameters if p.default is p.empty and p.kind is not p.VAR_KEYWORD
+    }
     with pytest.raises(TypeError, match=f"{models[0]} must be of the type ") as caught:
         function(**needed | {models[0]: wrong})
     assert "\n" not in str(caught.value)
@@ -69,10 +78,17 @@ def test_something_else_than_a_model_is_refused(function, models, wrong):
     ],
 )
 def test_the_sentence_says_how_to_make_a_model(wrong, hint):
-    for call in (lambda x: gibbs(x, 3, steps=1, rng=0), exact_moments, modes, lambda x: Training(x, DATA, rng=0)):
+    for call in (
+        lambda x: gibbs(x, 3, steps=1, rng=0),
+        exact_moments,
+        modes,
+        lambda x: Training(x, DATA, rng=0),
+    ):
         with pytest.raises(TypeError, match=hint):
             call(wrong)
-    with pytest.raises(TypeError, match=r"modes must be of the type Modes, not RBM; modes\(rbm\) makes one"):
+    with pytest.raises(
+        TypeError, match=r"modes must be of the type Modes, not RBM; modes\(rbm\) makes one"
+    ):
         rbmkit.symmetry.critical_coupling(MODEL)
 
 
@@ -91,11 +107,14 @@ CALLS = [
 @pytest.mark.parametrize("form", ["csr_matrix", "csc_array", "coo_matrix", "lil_array"])
 def test_sparse_states_are_those_of_the_dense_array(call, form):
     for dtype in (np.uint8, float, bool):
-        np.testing.assert_array_equal(call(getattr(scipy.sparse, form)(DATA.astype(dtype))), call(DATA))
+        np.testing.assert_array_equal(
+            call(getattr(scipy.sparse, form)(DATA.astype(dtype))), call(DATA)
+        )
 
 
 def test_sparse_matrices_with_other_values_are_refused():
-    double = scipy.sparse.coo_array(([1, 1], ([0, 0], [2, 2])), shape=(1, 9))  # the same entry twice: it is 2
+    # the same entry twice: it is 2
+    double = scipy.sparse.coo_array(([1, 1], ([0, 0], [2, 2])), shape=(1, 9))
     for wrong in (scipy.sparse.csr_array(0.5 * DATA), scipy.sparse.csr_array(3 * DATA), double):
         with pytest.raises(ValueError, match="sparse matrix with entries other than 0 and 1"):
             MODEL.free_energy(wrong)
@@ -114,7 +133,9 @@ def test_sparse_input_is_left_alone():
 @pytest.mark.parametrize("call", CALLS)
 def test_masked_arrays_are_refused(call):
     masked = np.ma.masked_array(DATA, mask=np.eye(40, 9, dtype=bool))
-    with pytest.raises(TypeError, match="is a masked array, and there is no rule for hidden entries"):
+    with pytest.raises(
+        TypeError, match="is a masked array, and there is no rule for hidden entries"
+    ):
         call(masked)
     with pytest.raises(TypeError, match="W is a masked array"):
         RBM(np.ma.masked_array(MODEL.W), MODEL.a, MODEL.b)
@@ -123,10 +144,18 @@ def test_masked_arrays_are_refused(call):
 @pytest.mark.parametrize(
     ("states", "error", "hint"),
     [
-        (2 * DATA.astype(int) - 1, ValueError, r"spins -1 and \+1 become 0 and 1 by \(1 \+ x\) // 2"),
+        (
+            2 * DATA.astype(int) - 1,
+            ValueError,
+            r"spins -1 and \+1 become 0 and 1 by \(1 \+ x\) // 2",
+        ),
         (255 * DATA, ValueError, "grey levels become 0 and 1 by a threshold"),
         (DATA / 2, ValueError, "grey levels"),
-        (DATA.astype(object), ValueError, r"dtype object \(columns of pandas .* \.to_numpy\(int\)\)"),
+        (
+            DATA.astype(object),
+            ValueError,
+            r"dtype object \(columns of pandas .* \.to_numpy\(int\)\)",
+        ),
     ],
 )
 def test_states_get_a_hint(states, error, hint):
@@ -142,11 +171,16 @@ def test_spins_after_the_hint_are_the_same_states():
 
 
 def test_spins_are_bits_with_other_parameters():
-    """As on the troubleshooting page: -s.J.t - A.s - B.t of spins is the energy of bits, up to a constant."""
-    J, A, B = MODEL.W, np.arange(9) / 9, np.arange(5) / 5
+    """As on the troubleshooting page: -s.J.t - A.s - B.t of spins is the energy of bits, up to a
+    constant."""
+    J = MODEL.W
+    A = np.arange(9) / 9
+    B = np.arange(5) / 5
     rbm = RBM(4 * J, 2 * A - 2 * J.sum(axis=1), 2 * B - 2 * J.sum(axis=0))
-    v, h = DATA, np.random.default_rng(1).integers(0, 2, (40, 5))
-    s, t = 2.0 * v - 1, 2.0 * h - 1
+    v = DATA
+    h = np.random.default_rng(1).integers(0, 2, (40, 5))
+    s = 2.0 * v - 1
+    t = 2.0 * h - 1
     spins = -np.einsum("ni,ij,nj->n", s, J, t) - s @ A - t @ B
     assert np.ptp(rbm.energy(v, h) - spins) < 1e-12
 
@@ -154,7 +188,10 @@ def test_spins_are_bits_with_other_parameters():
 # ---------------------------------------------------------------- extremes
 def test_fields_beyond_single_precision_are_refused():
     zero = np.zeros(40)
-    for rbm in (RBM(np.full((40, 30), 1e37), zero, zero[:30]), RBM(np.zeros((40, 30)), zero, zero[:30] + 1e300)):
+    for rbm in (
+        RBM(np.full((40, 30), 1e37), zero, zero[:30]),
+        RBM(np.zeros((40, 30)), zero, zero[:30] + 1e300),
+    ):
         with pytest.raises(ValueError, match="do not fit into the float32 sums"):
             gibbs(rbm, 3, steps=1, rng=0)
         with pytest.raises(ValueError, match="do not fit into the float32 sums"):

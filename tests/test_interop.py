@@ -29,7 +29,9 @@ def test_sklearn_computes_our_numbers(rbm):
     estimator = interop.to_sklearn(rbm, random_state=0)
     v = np.random.default_rng(0).integers(0, 2, size=(30, 9))
     np.testing.assert_allclose(estimator.transform(v), rbm.hidden_mean(v), rtol=1e-12)
-    np.testing.assert_allclose(estimator._free_energy(v), rbm.free_energy(v), rtol=1e-12, atol=1e-12)
+    np.testing.assert_allclose(
+        estimator._free_energy(v), rbm.free_energy(v), rtol=1e-12, atol=1e-12
+    )
     assert_same(interop.from_sklearn(estimator), rbm)
 
 
@@ -46,7 +48,9 @@ def test_sklearn_estimator_works_as_a_fitted_one(rbm):
 
 
 def test_model_fitted_by_sklearn():
-    neural = pytest.importorskip("sklearn.neural_network", reason="scikit-learn is not installed (extra: interop)")
+    neural = pytest.importorskip(
+        "sklearn.neural_network", reason="scikit-learn is not installed (extra: interop)"
+    )
     v = np.random.default_rng(0).integers(0, 2, size=(40, 6)).astype(np.float32)
     estimator = neural.BernoulliRBM(n_components=3, n_iter=5, random_state=1).fit(v)
     rbm = interop.from_sklearn(estimator)
@@ -55,8 +59,12 @@ def test_model_fitted_by_sklearn():
 
 
 def test_sklearn_bad_input(rbm):
-    neural = pytest.importorskip("sklearn.neural_network", reason="scikit-learn is not installed (extra: interop)")
-    with pytest.raises(TypeError, match="BernoulliRBM lacks components_.*a fitted BernoulliRBM is needed"):
+    neural = pytest.importorskip(
+        "sklearn.neural_network", reason="scikit-learn is not installed (extra: interop)"
+    )
+    with pytest.raises(
+        TypeError, match="BernoulliRBM lacks components_.*a fitted BernoulliRBM is needed"
+    ):
         interop.from_sklearn(neural.BernoulliRBM())
     with pytest.raises(TypeError, match="str lacks"):
         interop.from_sklearn("model")
@@ -79,11 +87,14 @@ def numbers():
 def test_import_agrees_with_the_numbers_of_rbms(numbers):
     updates = interop.rbms_updates(ARCHIVE)
     assert updates == list(numbers["updates"]) == [1, 10, 40]
-    v, h = numbers["v"], numbers["h"]
+    v = numbers["v"]
+    h = numbers["h"]
     for n in updates:
         rbm = interop.from_rbms_hdf5(ARCHIVE, update=n)
         np.testing.assert_allclose(rbm.energy(v, h), numbers[f"energy_{n}"], rtol=1e-12, atol=1e-12)
-        np.testing.assert_allclose(rbm.free_energy(v), numbers[f"energy_visibles_{n}"], rtol=1e-12, atol=1e-12)
+        np.testing.assert_allclose(
+            rbm.free_energy(v), numbers[f"energy_visibles_{n}"], rtol=1e-12, atol=1e-12
+        )
         np.testing.assert_allclose(rbm.hidden_mean(v), numbers[f"hidden_mean_{n}"], rtol=1e-12)
         np.testing.assert_allclose(rbm.visible_mean(h), numbers[f"visible_mean_{n}"], rtol=1e-12)
     assert np.ptp(numbers["energy_40"]) > 1  # the comparison is not one of zeros
@@ -107,12 +118,15 @@ def test_export_and_import_again(rbm, tmp_path, dtype):
     interop.to_rbms_hdf5(rbm, path, update=12, dtype=dtype)
     interop.to_rbms_hdf5(rbm, path, update=13, dtype=dtype)  # replaces
     assert interop.rbms_updates(path) == [13]
-    assert_same(interop.from_rbms_hdf5(path), RBM(*(x.astype(dtype) for x in (rbm.W, rbm.a, rbm.b))))
+    assert_same(
+        interop.from_rbms_hdf5(path), RBM(*(x.astype(dtype) for x in (rbm.W, rbm.a, rbm.b)))
+    )
     assert [p.name for p in tmp_path.iterdir()] == ["model.h5"]
 
 
 def layout(path, update):
-    """{name: (shape, dtype)} of all datasets outside the updates and of one update, without its number."""
+    """{name: (shape, dtype)} of all datasets outside the updates and of one update, without its
+    number."""
     with h5py.File(path, "r") as file:
         found = {}
         for name, item in walk(file):
@@ -144,15 +158,19 @@ def test_export_has_the_layout_of_rbms(tmp_path):
 
 
 def test_random_state_is_that_of_a_seeded_pytorch(rbm, numbers, tmp_path):
-    path, seed = tmp_path / "model.h5", int(numbers["torch_seed"])
+    path = tmp_path / "model.h5"
+    seed = int(numbers["torch_seed"])
     interop.to_rbms_hdf5(rbm, path, seed=seed)
     with h5py.File(path) as file:
         np.testing.assert_array_equal(file["update_1/torch_rng_state"], numbers["torch_state"])
-        np.testing.assert_array_equal(file["update_1/numpy_rng_arg1"], np.random.RandomState(seed).get_state()[1])
+        np.testing.assert_array_equal(
+            file["update_1/numpy_rng_arg1"], np.random.RandomState(seed).get_state()[1]
+        )
 
 
 def test_export_of_chains_and_hyperparameters(rbm, tmp_path):
-    path, chains = tmp_path / "model.h5", np.eye(9, dtype=np.uint8)
+    path = tmp_path / "model.h5"
+    chains = np.eye(9, dtype=np.uint8)
     interop.to_rbms_hdf5(rbm, path, chains=chains, hyperparameters={"learning_rate": 0.125})
     with h5py.File(path) as file:
         np.testing.assert_array_equal(file["parallel_chains"], chains)
@@ -161,7 +179,9 @@ def test_export_of_chains_and_hyperparameters(rbm, tmp_path):
 
 
 def test_rbms_itself_loads_and_restores_the_export(rbm, tmp_path):
-    pytest.importorskip("rbms", reason="rbms (which needs PyTorch) is not installed: its live check is left out")
+    pytest.importorskip(
+        "rbms", reason="rbms (which needs PyTorch) is not installed: its live check is left out"
+    )
     import torch
     from rbms.io import load_model
     from rbms.utils import get_saved_updates
@@ -169,7 +189,9 @@ def test_rbms_itself_loads_and_restores_the_export(rbm, tmp_path):
     path = tmp_path / "model.h5"
     interop.to_rbms_hdf5(rbm, path, update=3, seed=11)
     assert list(get_saved_updates(str(path))) == [3]
-    params, chains, _, settings = load_model(str(path), 3, torch.device("cpu"), torch.float64, restore=True)
+    params, chains, _, settings = load_model(
+        str(path), 3, torch.device("cpu"), torch.float64, restore=True
+    )
     assert torch.equal(torch.get_rng_state(), torch.Generator().manual_seed(11).get_state())
     v = np.random.default_rng(0).integers(0, 2, size=(20, 9))
     theirs = params.compute_energy_visibles(torch.tensor(v, dtype=torch.float64)).numpy()

@@ -1,6 +1,8 @@
-"""ln Z exactly and estimated, against sums over all states; the estimators against laws computed by matrix products.
+"""ln Z exactly and estimated, against sums over all states; the estimators against laws computed by
+matrix products.
 
-Averages over repeated runs are compared at 5 standard errors, measured on the same runs; exact results at rounding.
+Averages over repeated runs are compared at 5 standard errors, measured on the same runs; exact
+results at rounding.
 """
 
 import itertools
@@ -43,7 +45,8 @@ def random_rbm(N, M, scale=1.0, seed=1):
 
 def joint_exponent(rbm, beta=1.0):
     """(2^N, 2^M) table of -beta E over both layers."""
-    v, h = states(rbm.N), states(rbm.M)
+    v = states(rbm.N)
+    h = states(rbm.M)
     return beta * ((v @ rbm.a)[:, None] + h @ rbm.b + v @ rbm.W @ h.T)
 
 
@@ -61,12 +64,15 @@ def test_all_states_counts_in_binary():
 @pytest.mark.parametrize(("N", "M"), [(7, 5), (5, 7), (6, 6), (1, 1), (1, 8), (8, 1)])
 def test_exact_log_z_is_the_sum_over_both_layers(N, M, beta):
     rbm = random_rbm(N, M, scale=2.0)
-    assert exact_log_z(rbm, beta=beta) == pytest.approx(logsumexp(joint_exponent(rbm, beta)), rel=1e-13, abs=1e-12)
+    assert exact_log_z(rbm, beta=beta) == pytest.approx(
+        logsumexp(joint_exponent(rbm, beta)), rel=1e-13, abs=1e-12
+    )
 
 
 @pytest.mark.parametrize("m", [*range(1, 13), 14, 15, 16])
 def test_exact_log_z_for_any_size_of_the_smaller_layer(m):
-    rbm, h = random_rbm(23, m, seed=m), all_states(m).astype(float)
+    rbm = random_rbm(23, m, seed=m)
+    h = all_states(m).astype(float)
     expected = logsumexp(h @ rbm.b + np.logaddexp(0, rbm.a + h @ rbm.W.T).sum(axis=1))
     assert exact_log_z(rbm) == pytest.approx(expected, rel=1e-13)
     flipped = RBM(W=rbm.W.T, a=rbm.b, b=rbm.a)
@@ -82,7 +88,8 @@ def test_exact_log_z_of_independent_units():
 
 @pytest.mark.parametrize("scale", [1.0, 20.0, 60.0])
 def test_exact_log_z_with_large_fields_neither_overflows_nor_loses_digits(scale):
-    rbm = random_rbm(200, 6, scale=scale, seed=3)  # products over 200 units pass exp(700) many times over
+    # products over 200 units pass exp(700) many times over
+    rbm = random_rbm(200, 6, scale=scale, seed=3)
     h = all_states(6).astype(float)
     expected = logsumexp(h @ rbm.b + np.logaddexp(0, rbm.a + h @ rbm.W.T).sum(axis=1))
     assert exact_log_z(rbm) == pytest.approx(expected, rel=1e-13)
@@ -128,8 +135,10 @@ def complex_log_likelihood(W, a, b, data):
 
 
 def test_exact_gradient_is_the_derivative_of_the_log_likelihood():
-    """By complex steps: d f / dx = Im f(x + i e) / e has no cancellation, so agreement is to 1e-13, not 1e-8."""
-    rbm, data = random_rbm(6, 4), np.random.default_rng(2).integers(0, 2, (9, 6))
+    """By complex steps: d f / dx = Im f(x + i e) / e has no cancellation, so agreement is to
+    1e-13, not 1e-8."""
+    rbm = random_rbm(6, 4)
+    data = np.random.default_rng(2).integers(0, 2, (9, 6))
     parameters = [rbm.W.astype(complex), rbm.a.astype(complex), rbm.b.astype(complex)]
     for parameter, gradient in zip(parameters, exact_gradient(rbm, data), strict=True):
         derivative = np.empty(parameter.shape)
@@ -141,8 +150,10 @@ def test_exact_gradient_is_the_derivative_of_the_log_likelihood():
 
 
 def test_exact_gradient_agrees_with_finite_differences_of_our_log_likelihood():
-    """Central differences, extrapolated once (Richardson): truncation h^4 ~ 1e-13, rounding 1e-15 / h ~ 1e-12."""
-    rbm, data = random_rbm(6, 4), np.random.default_rng(2).integers(0, 2, (9, 6))
+    """Central differences, extrapolated once (Richardson): truncation h^4 ~ 1e-13, rounding
+    1e-15 / h ~ 1e-12."""
+    rbm = random_rbm(6, 4)
+    data = np.random.default_rng(2).integers(0, 2, (9, 6))
     gradient = exact_gradient(rbm, data)
     rng = np.random.default_rng(3)
     for _ in range(5):  # random directions in the space of all parameters
@@ -169,9 +180,11 @@ def test_log_likelihoods_of_all_states_sum_to_one():
 
 # ---------------------------------------------------------------- pseudo-likelihood
 def test_pseudo_likelihood_is_the_sum_of_log_conditionals():
-    rbm, data = random_rbm(5, 3, scale=2.0), np.random.default_rng(4).integers(0, 2, (6, 5))
+    rbm = random_rbm(5, 3, scale=2.0)
+    data = np.random.default_rng(4).integers(0, 2, (6, 5))
     log_p = logsumexp(joint_exponent(rbm), axis=1)
-    total, weights = 0.0, 2 ** np.arange(5)[::-1]
+    total = 0.0
+    weights = 2 ** np.arange(5)[::-1]
     for v in data:
         for i in range(5):
             flipped = v.copy()
@@ -182,8 +195,10 @@ def test_pseudo_likelihood_is_the_sum_of_log_conditionals():
 
 
 def test_pseudo_likelihood_is_the_average_of_scikit_learns_random_one():
-    """score_samples flips one random pixel per example; its mean over 40,000 flips is ours within 5 standard errors."""
-    rbm, v = random_rbm(7, 4), np.random.default_rng(5).integers(0, 2, 7)
+    """score_samples flips one random pixel per example; its mean over 40,000 flips is ours
+    within 5 standard errors."""
+    rbm = random_rbm(7, 4)
+    v = np.random.default_rng(5).integers(0, 2, 7)
     scores = to_sklearn(rbm, random_state=0).score_samples(np.tile(v, (40_000, 1)).astype(float))
     assert abs(scores.mean() - pseudo_likelihood(rbm, v)) < 5 * scores.std() / 200
 
@@ -193,10 +208,12 @@ def test_pseudo_likelihood_of_extreme_couplings_is_finite():
     assert np.isfinite(pseudo_likelihood(rbm, all_states(3)))
 
 
-# ---------------------------------------------------------------- annealing: unbiased weights, bounds, errors
+# ------------------------------------------------------ annealing: unbiased weights, bounds, errors
 def annealed_model(rbm, a0, t):
-    """Exact law (2^N,) of the last state of the annealed model: base, then one Gibbs step at t_1, ..., t_K = 1."""
-    v, h = states(rbm.N), states(rbm.M)
+    """Exact law (2^N,) of the last state of the annealed model: base, then one Gibbs step at
+    t_1, ..., t_K = 1."""
+    v = states(rbm.N)
+    h = states(rbm.M)
     q = np.exp(v @ a0 - np.logaddexp(0, a0).sum())
     for x in t[1:]:
         exponent = (v @ ((1 - x) * a0 + x * rbm.a))[:, None] + x * (h @ rbm.b + v @ rbm.W @ h.T)
@@ -218,7 +235,8 @@ def model_samples(n, rng):
 @pytest.mark.parametrize("pixel_means", [None, MEANS])
 @pytest.mark.parametrize("temperatures", [1, 6, np.array([0, 0.1, 0.5, 1.0])])
 def test_ais_weights_average_to_z(temperatures, pixel_means):
-    """E[Z_hat] = Z for any number of temperatures: the mean weight is 1 within 5 standard errors."""
+    """E[Z_hat] = Z for any number of temperatures: the mean weight is 1 within 5 standard
+    errors."""
     estimate = ais(MODEL, chains=100_000, temperatures=temperatures, rng=7, pixel_means=pixel_means)
     w = np.exp(estimate.log_weights - LOG_Z)
     assert abs(w.mean() - 1) < 5 * w.std() / np.sqrt(w.size)
@@ -243,7 +261,9 @@ def test_raise_weights_average_to_the_law_of_the_annealed_model(temperatures, pi
     a0 = np.zeros(4) if means is None else logit(means)
     q = annealed_model(rbm, a0, likelihood._schedule(temperatures))
     assert q.sum() == pytest.approx(1)
-    estimate = raise_bound(rbm, states(4), chains=20_000, temperatures=temperatures, rng=11, pixel_means=means)
+    estimate = raise_bound(
+        rbm, states(4), chains=20_000, temperatures=temperatures, rng=11, pixel_means=means
+    )
     w = np.exp(estimate.log_weights)
     z = (w.mean(axis=1) - q) / (w.std(axis=1) / np.sqrt(w.shape[1]))
     assert np.abs(z).max() < 5
@@ -257,7 +277,10 @@ def test_few_temperatures_put_ais_below_and_reverse_ais_above():
     p = np.exp(-rbm.free_energy(all_states(12)) - log_z)
     samples = all_states(12)[np.random.default_rng(13).choice(4096, size=(200, 5), p=p / p.sum())]
     low = np.array([ais(rbm, chains=5, temperatures=3, rng=k).value for k in range(200)]) - log_z
-    high = np.array([reverse_ais(rbm, s, temperatures=3, rng=k).value for k, s in enumerate(samples)]) - log_z
+    high = (
+        np.array([reverse_ais(rbm, s, temperatures=3, rng=k).value for k, s in enumerate(samples)])
+        - log_z
+    )
     assert low.mean() < -5 * low.std() / np.sqrt(200)
     assert high.mean() > 5 * high.std() / np.sqrt(200)
 
@@ -276,7 +299,9 @@ def test_raise_lies_below_the_likelihood_and_reaches_it():
 
 def test_many_temperatures_bracket_the_exact_value_closely():
     low = ais(MODEL, chains=500, temperatures=1000, rng=15, pixel_means=MEANS)
-    high = reverse_ais(MODEL, model_samples(500, np.random.default_rng(16)), temperatures=1000, rng=17)
+    high = reverse_ais(
+        MODEL, model_samples(500, np.random.default_rng(16)), temperatures=1000, rng=17
+    )
     for estimate in (low, high):
         assert estimate.stderr < 0.01
         assert abs(estimate.value - LOG_Z) < 5 * estimate.stderr
@@ -284,7 +309,8 @@ def test_many_temperatures_bracket_the_exact_value_closely():
 
 
 def test_standard_errors_are_calibrated():
-    """Spread of 200 runs against their mean standard error: the ratio is one within 5 / sqrt(400)."""
+    """Spread of 200 runs against their mean standard error: the ratio is one within 5 /
+    sqrt(400)."""
     runs = [ais(MODEL, chains=200, temperatures=10, rng=k) for k in range(200)]
     ratio = np.std([run.value for run in runs]) / np.mean([run.stderr for run in runs])
     assert abs(ratio - 1) < 0.25
@@ -308,7 +334,9 @@ def test_effective_sample_size_counts_weights():
     assert one.stderr == pytest.approx(1)  # the largest that a mean of 40 weights can show
     rows = likelihood._mean_weight(np.log([[1.0, 2.0, 3.0], [5.0, 5.0, 5.0]]))
     np.testing.assert_allclose(rows.value, np.log([2, 5]))
-    np.testing.assert_allclose(rows.stderr, [np.std([1, 2, 3], ddof=1) / np.sqrt(3) / 2, 0], atol=1e-8)
+    np.testing.assert_allclose(
+        rows.stderr, [np.std([1, 2, 3], ddof=1) / np.sqrt(3) / 2, 0], atol=1e-8
+    )
     assert np.isnan(likelihood._mean_weight(np.array([1.0])).stderr)
 
 
@@ -316,7 +344,8 @@ def test_an_estimate_prints_its_error_and_its_sample_size():
     rbm = random_rbm(7, 5)
     estimate = ais(rbm, chains=200, temperatures=300, rng=1)
     assert estimate.trusted
-    text = f"{estimate.value:.2f} +- {estimate.stderr:.2g} (effective sample size {estimate.ess:.1f} of 200)"
+    text = f"{estimate.value:.2f} +- {estimate.stderr:.2g} "
+    text += f"(effective sample size {estimate.ess:.1f} of 200)"
     assert (str(estimate), repr(estimate)) == (text, f"Estimate({text})")
     several = raise_bound(rbm, states(7)[:9], chains=50, temperatures=300, rng=1)
     assert str(several).startswith(f"9 values from {several.value.min():.2f} to ")
@@ -328,7 +357,9 @@ def test_an_estimate_says_when_its_error_bar_cannot_be_trusted():
     rbm = RBM(np.full((40, 30), 5.0), np.zeros(40), np.zeros(30))
     estimate = ais(rbm, chains=20, temperatures=100, rng=3)
     assert not estimate.trusted
-    assert str(estimate).endswith("of 20); the error bar cannot be trusted: few weights carry the mean")
+    assert str(estimate).endswith(
+        "of 20); the error bar cannot be trusted: few weights carry the mean"
+    )
     several = raise_bound(rbm, np.ones((3, 40)), chains=20, temperatures=5, rng=3)
     doubt = np.count_nonzero(~several.trusted)
     assert (f"; {doubt} error bars cannot be trusted" in str(several)) == (doubt > 0)
@@ -340,8 +371,8 @@ def test_equal_weights_are_trusted_however_few():
 
 
 def test_trusted_error_bars_hold():
-    """For log-normal weights: of the trusted estimates at most 5 % are off by more than 3 standard errors, of the
-    others many more; for few and for many weights."""
+    """For log-normal weights: of the trusted estimates at most 5 % are off by more than 3
+    standard errors, of the others many more; for few and for many weights."""
     rng = np.random.default_rng(5)
     for n in (20, 100, 1000):
         width = rng.uniform(0.2, 4, (2000, 1))
@@ -362,7 +393,8 @@ def test_pieces_of_the_enumeration_do_not_change_it(m, monkeypatch, capsys):
 
 
 def test_progress_of_the_pseudo_likelihood(capsys):
-    rbm, v = random_rbm(7, 5), states(7)
+    rbm = random_rbm(7, 5)
+    v = states(7)
     assert pseudo_likelihood(rbm, v, progress=True) == pseudo_likelihood(rbm, v)
     assert "128/128" in capsys.readouterr().err
 
@@ -377,7 +409,9 @@ def test_pixel_means_of_the_data_narrow_the_spread():
 
 
 def test_extreme_pixel_means_are_pulled_inside():
-    estimate = ais(MODEL, chains=2000, temperatures=50, rng=21, pixel_means=[0, 1, 0, 1, 0.5, 0.5, 0, 1])
+    estimate = ais(
+        MODEL, chains=2000, temperatures=50, rng=21, pixel_means=[0, 1, 0, 1, 0.5, 0.5, 0, 1]
+    )
     assert abs(estimate.value - LOG_Z) < 5 * estimate.stderr
 
 
@@ -395,7 +429,9 @@ def test_the_progress_bar_does_not_change_the_numbers(capsys):
 
 
 def test_annealing_a_trained_model_agrees_with_enumeration():
-    data = (np.random.default_rng(24).random((500, 40)) < np.linspace(0.1, 0.9, 40)).astype(np.uint8)
+    data = (np.random.default_rng(24).random((500, 40)) < np.linspace(0.1, 0.9, 40)).astype(
+        np.uint8
+    )
     data[::2] = data[0]  # half of the data one pattern: a model with structure
     model = RBM.random(40, 10, sigma=0.1, rng=1, pixel_means=data.mean(axis=0))
     model = Training(model, data, steps=5, rng=2).run(30, progress=False).rbm
@@ -425,7 +461,11 @@ def test_bad_input_to_ais_is_refused(change, message):
 
 
 def test_bad_states_are_refused():
-    for states_, message in ((np.zeros((2, 7)), "shape"), (np.full((2, 8), 0.5), "0 and 1"), ([], "shape")):
+    for states_, message in (
+        (np.zeros((2, 7)), "shape"),
+        (np.full((2, 8), 0.5), "0 and 1"),
+        ([], "shape"),
+    ):
         with pytest.raises(ValueError, match=message):
             reverse_ais(MODEL, states_, temperatures=3, rng=1)
         with pytest.raises(ValueError, match=message):

@@ -30,20 +30,23 @@ def rbm(request):
 
 
 def example():
-    i, j = np.arange(10), np.arange(6)
+    i = np.arange(10)
+    j = np.arange(6)
     return RBM(W=0.8 * np.sin(1 + 6 * i[:, None] + j), a=0.3 * np.cos(i), b=-0.2 * np.cos(2 * j))
 
 
 def bound(rbm, m, beta):
     """-beta <E> + entropy of independent units with means m, the naive way."""
-    v, h = m[: rbm.N], m[rbm.N :]
+    v = m[: rbm.N]
+    h = m[rbm.N :]
     entropy = -(m * np.log(m) + (1 - m) * np.log(1 - m)).sum()
     return beta * (rbm.a @ v + rbm.b @ h + v @ rbm.W @ h) + entropy
 
 
 @pytest.mark.parametrize("order", [1, 2])
 def test_solutions_solve_the_equations_and_make_log_z_stationary(order):
-    rbm, beta = with_fields(1.5 * COUPLINGS["N > M"]), 0.9
+    rbm = with_fields(1.5 * COUPLINGS["N > M"])
+    beta = 0.9
     found = mean_field(rbm, np.random.default_rng(0).random((20, 6)), beta=beta, order=order)
     onsager = beta**2 * rbm.W**2 * (order == 2)
 
@@ -92,7 +95,9 @@ def test_starts_near_a_transition_end_at_one_of_three_roots(value):
         return value * np.sqrt(40 / 60) * (m_h - 0.5) - logit_v
 
     upper = expit(brentq(excess, 1e-3, 5, xtol=1e-13))
-    found = mean_field(curie_weiss(60, 40, singular_value=value), np.random.default_rng(0).random((40, 60)))
+    found = mean_field(
+        curie_weiss(60, 40, singular_value=value), np.random.default_rng(0).random((40, 60))
+    )
     roots = np.array([0.5, upper, 1 - upper])
     for v in found.v:
         assert np.abs(v - roots[:, None]).max(axis=1).min() < 1e-6
@@ -109,7 +114,10 @@ def test_tap_converges_near_its_transition():
 
 
 def test_at_the_transition_there_is_one_solution():
-    for rbm in (curie_weiss(60, 40, singular_value=4.0), planted(60, 40, singular_values=[4.0], rng=0)):
+    for rbm in (
+        curie_weiss(60, 40, singular_value=4.0),
+        planted(60, 40, singular_values=[4.0], rng=0),
+    ):
         assert len(mean_field(rbm, np.random.default_rng(0).random((40, 60)))) == 1
 
 
@@ -126,7 +134,9 @@ def test_newton_is_quadratic_near_a_solution():
 def test_what_has_not_converged_is_an_error(monkeypatch):
     solution = mean_field(example()).v[0]
     monkeypatch.setattr("rbmkit.mean_field._MOST_STEPS", 3)
-    with pytest.raises(ArithmeticError, match="1 of 2 starts have not converged after 3 steps: rows 1 of start"):
+    with pytest.raises(
+        ArithmeticError, match="1 of 2 starts have not converged after 3 steps: rows 1 of start"
+    ):
         mean_field(example(), np.array([solution, np.full(10, 0.5)]))
 
 

@@ -29,7 +29,11 @@ def energy_by_loops(rbm, v, h):
     energy = 0.0
     for i, j in itertools.product(range(rbm.N), range(rbm.M)):
         energy -= v[i] * rbm.W[i, j] * h[j]
-    return energy - sum(rbm.a[i] * v[i] for i in range(rbm.N)) - sum(rbm.b[j] * h[j] for j in range(rbm.M))
+    return (
+        energy
+        - sum(rbm.a[i] * v[i] for i in range(rbm.N))
+        - sum(rbm.b[j] * h[j] for j in range(rbm.M))
+    )
 
 
 def joint_energies(rbm):
@@ -39,9 +43,12 @@ def joint_energies(rbm):
 
 # ---------------------------------------------------------------- physics
 def test_energy_is_the_sum_over_pairs(rbm):
-    v, h = states(rbm.N), states(rbm.M)
+    v = states(rbm.N)
+    h = states(rbm.M)
     table = joint_energies(rbm)
-    np.testing.assert_allclose(rbm.energy(np.repeat(v, len(h), 0), np.tile(h, (len(v), 1))), table.ravel(), atol=1e-12)
+    np.testing.assert_allclose(
+        rbm.energy(np.repeat(v, len(h), 0), np.tile(h, (len(v), 1))), table.ravel(), atol=1e-12
+    )
     np.testing.assert_allclose(rbm.energy(v, h[3]), table[:, 3], atol=1e-12)
     np.testing.assert_allclose(rbm.energy(v[7], h), table[7], atol=1e-12)
     assert rbm.energy(v[7], h[3]).shape == (1,)
@@ -50,7 +57,9 @@ def test_energy_is_the_sum_over_pairs(rbm):
 @pytest.mark.parametrize("beta", [0.0, 0.3, 1.0, 2.5])
 def test_free_energy_sums_the_hidden_layer(rbm, beta):
     expected = -np.log(np.exp(-beta * joint_energies(rbm)).sum(axis=1))
-    np.testing.assert_allclose(rbm.free_energy(states(rbm.N), beta), expected, rtol=1e-12, atol=1e-12)
+    np.testing.assert_allclose(
+        rbm.free_energy(states(rbm.N), beta), expected, rtol=1e-12, atol=1e-12
+    )
 
 
 @pytest.mark.parametrize("beta", [0.0, 0.3, 1.0, 2.5])
@@ -88,17 +97,32 @@ def test_softplus_against_logaddexp():
 
 
 def test_blocks_of_rows_do_not_change_results(rbm, monkeypatch):
-    v, h = states(rbm.N), states(rbm.N)[:, : rbm.M]
-    before = rbm.energy(v, h), rbm.energy(v, h[5]), rbm.free_energy(v), rbm.hidden_mean(v), rbm.visible_mean(h)
+    v = states(rbm.N)
+    h = states(rbm.N)[:, : rbm.M]
+    before = (
+        rbm.energy(v, h),
+        rbm.energy(v, h[5]),
+        rbm.free_energy(v),
+        rbm.hidden_mean(v),
+        rbm.visible_mean(h),
+    )
     monkeypatch.setattr(model, "_BLOCK_BYTES", 8 * 60)  # a few rows each
-    after = rbm.energy(v, h), rbm.energy(v, h[5]), rbm.free_energy(v), rbm.hidden_mean(v), rbm.visible_mean(h)
+    after = (
+        rbm.energy(v, h),
+        rbm.energy(v, h[5]),
+        rbm.free_energy(v),
+        rbm.hidden_mean(v),
+        rbm.visible_mean(h),
+    )
     for x, y in zip(before, after):
         np.testing.assert_allclose(x, y, rtol=1e-14, atol=1e-14)
 
 
 # ---------------------------------------------------------------- the object
 def test_parameters_are_copied_and_read_only():
-    W, a, b = np.ones((3, 2)), np.zeros(3), np.zeros(2)
+    W = np.ones((3, 2))
+    a = np.zeros(3)
+    b = np.zeros(2)
     rbm = RBM(W=W, a=a, b=b)
     W[0, 0] = 5.0
     assert rbm.W[0, 0] == 1.0
@@ -126,14 +150,18 @@ def test_random_couplings_have_the_width_asked_for():
     assert abs(rbm.W.std() - 0.3) < 5 * 0.3 / np.sqrt(2 * n)
     assert not rbm.a.any()
     assert not rbm.b.any()
-    np.testing.assert_array_equal(RBM.random(200, 100, sigma=0.3, rng=np.random.default_rng(3)).W, rbm.W)
+    np.testing.assert_array_equal(
+        RBM.random(200, 100, sigma=0.3, rng=np.random.default_rng(3)).W, rbm.W
+    )
     assert (RBM.random(200, 100, sigma=0.3, rng=4).W != rbm.W).all()
 
 
 def test_random_with_pixel_means_reproduces_them_without_couplings():
     means = np.array([0.0, 0.25, 0.5, 1.0])
     rbm = RBM.random(4, 3, sigma=0.0, rng=0, pixel_means=means)
-    np.testing.assert_allclose(rbm.visible_mean([0, 0, 0])[0], [1e-4, 0.25, 0.5, 1 - 1e-4], rtol=1e-12)
+    np.testing.assert_allclose(
+        rbm.visible_mean([0, 0, 0])[0], [1e-4, 0.25, 0.5, 1 - 1e-4], rtol=1e-12
+    )
 
 
 # ---------------------------------------------------------------- bad input
@@ -184,7 +212,9 @@ def test_bad_states(rbm, v, message):
 def test_states_of_any_numeric_type(rbm, dtype):
     v = states(5)
     np.testing.assert_array_equal(rbm.free_energy(v.astype(dtype)), rbm.free_energy(v))
-    np.testing.assert_array_equal(rbm.free_energy(np.asfortranarray(v.astype(dtype))), rbm.free_energy(v))
+    np.testing.assert_array_equal(
+        rbm.free_energy(np.asfortranarray(v.astype(dtype))), rbm.free_energy(v)
+    )
 
 
 def test_binary_does_not_copy_what_is_already_right():
@@ -193,8 +223,17 @@ def test_binary_does_not_copy_what_is_already_right():
     assert checks.binary(v[:, ::-1], 3, "v").flags.c_contiguous
 
 
-@pytest.mark.parametrize(("beta", "error"), [(-1, ValueError), (np.nan, ValueError), (np.inf, ValueError),
-                                             ("1", TypeError), (None, TypeError), (True, TypeError)])  # fmt: skip
+@pytest.mark.parametrize(
+    ("beta", "error"),
+    [
+        (-1, ValueError),
+        (np.nan, ValueError),
+        (np.inf, ValueError),
+        ("1", TypeError),
+        (None, TypeError),
+        (True, TypeError),
+    ],
+)
 def test_bad_beta(rbm, beta, error):
     for call in (rbm.free_energy, rbm.hidden_mean, lambda v, beta: rbm.visible_mean(v[:4], beta)):
         with pytest.raises(error, match="beta must be"):
@@ -271,13 +310,16 @@ def test_every_truncation_is_noticed(rbm, tmp_path):
 
 
 def test_flipped_bits_are_noticed_or_harmless(rbm, tmp_path):
-    """A changed byte is refused with a ValueError, or sits in a part of the archive that carries no data."""
+    """A changed byte is refused with a ValueError, or sits in a part of the archive that carries
+    no data."""
     path = tmp_path / "model.npz"
     rbm.save(path)
     content = path.read_bytes()
     refused = 0
     for position in range(0, len(content), 3):
-        path.write_bytes(content[:position] + bytes([content[position] ^ 0x55]) + content[position + 1 :])
+        path.write_bytes(
+            content[:position] + bytes([content[position] ^ 0x55]) + content[position + 1 :]
+        )
         try:
             again = RBM.load(path)
         except ValueError as error:
@@ -304,7 +346,13 @@ def write_foreign(path, what, rbm):
         case "other kind":
             files.write_npz(path, kind="rbmkit.other/1", W=rbm.W, a=rbm.a, b=rbm.b)
         case "pickle":
-            np.savez(path, format=np.array("rbmkit.RBM/1"), W=np.array([{}], dtype=object), a=rbm.a, b=rbm.b)
+            np.savez(
+                path,
+                format=np.array("rbmkit.RBM/1"),
+                W=np.array([{}], dtype=object),
+                a=rbm.a,
+                b=rbm.b,
+            )
         case "incomplete":
             files.write_npz(path, kind="rbmkit.RBM/1", W=rbm.W, a=rbm.a)
         case "bad shapes":

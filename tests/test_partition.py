@@ -1,4 +1,5 @@
-"""The partition function in reciprocal space against enumeration, limits that are known exactly, and expansions."""
+"""The partition function in reciprocal space against enumeration, limits that are known exactly,
+and expansions."""
 
 import sys
 
@@ -18,7 +19,12 @@ from rbmkit.partition import (
 from rbmkit.projections import kurtosis, log_density, quartic
 from rbmkit.reciprocal import modes
 
-METHODS = {"saddle": saddle_log_z, "one loop": one_loop_log_z, "TAP": tap_log_z, "Gaussian": gaussian_log_z}
+METHODS = {
+    "saddle": saddle_log_z,
+    "one loop": one_loop_log_z,
+    "TAP": tap_log_z,
+    "Gaussian": gaussian_log_z,
+}
 RANK_ONE = (np.array([1.0, 2, -1]), np.array([1.0, -1, 0.5, 0]))
 COUPLINGS = {
     "N > M": np.random.default_rng(1).normal(size=(6, 3)),
@@ -41,7 +47,8 @@ def rbm(request):
 
 
 def example():
-    i, j = np.arange(10), np.arange(6)
+    i = np.arange(10)
+    j = np.arange(6)
     return RBM(W=0.8 * np.sin(1 + 6 * i[:, None] + j), a=0.3 * np.cos(i), b=-0.2 * np.cos(2 * j))
 
 
@@ -50,25 +57,36 @@ def test_action_is_a_rotation_that_keeps_the_energy(rbm):
     A = action(rbm)
     s = np.random.default_rng(0).integers(0, 2, (50, rbm.N + rbm.M))
     np.testing.assert_allclose(A.R @ A.R.T, np.eye(len(A.R)), atol=1e-13)
-    np.testing.assert_allclose(A.energy(A.z(s)), rbm.energy(s[:, : rbm.N], s[:, rbm.N :]), atol=1e-12)
+    np.testing.assert_allclose(
+        A.energy(A.z(s)), rbm.energy(s[:, : rbm.N], s[:, rbm.N :]), atol=1e-12
+    )
     np.testing.assert_allclose(A.means(A.z(s)), s, atol=1e-12)
 
 
 @pytest.mark.parametrize("beta", [0.0, 0.7, 2.0])
 def test_action_is_the_mean_field_functional_at_any_point(rbm, beta):
-    A, rng = action(rbm, beta=beta), np.random.default_rng(0)
+    A = action(rbm, beta=beta)
+    rng = np.random.default_rng(0)
     n = len(A.shift)
-    z, zhat = rng.normal(size=n), 0.2 * rng.normal(size=n) + 1j * rng.normal(size=n)
-    m, theta = A.means(z), -1j * zhat @ A.R
-    v, h = m[: rbm.N], m[rbm.N :]
-    value = beta * (rbm.a @ v + rbm.b @ h + v @ rbm.W @ h) - theta @ m + np.log(1 + np.exp(theta)).sum()
+    z = rng.normal(size=n)
+    zhat = 0.2 * rng.normal(size=n) + 1j * rng.normal(size=n)
+    m = A.means(z)
+    theta = -1j * zhat @ A.R
+    v = m[: rbm.N]
+    h = m[rbm.N :]
+    value = (
+        beta * (rbm.a @ v + rbm.b @ h + v @ rbm.W @ h) - theta @ m + np.log(1 + np.exp(theta)).sum()
+    )
     np.testing.assert_allclose(np.exp(A(z, zhat) + n * np.log(2 * np.pi) - value), 1, atol=1e-10)
 
 
 def test_gradient_of_the_action_by_finite_differences(rbm):
-    A, rng = action(rbm, beta=0.8), np.random.default_rng(0)
-    n, step = len(A.shift), 1e-5
-    z, zhat = rng.normal(size=n), 0.1 * rng.normal(size=n) + 1j * rng.normal(size=n)
+    A = action(rbm, beta=0.8)
+    rng = np.random.default_rng(0)
+    n = len(A.shift)
+    step = 1e-5
+    z = rng.normal(size=n)
+    zhat = 0.1 * rng.normal(size=n) + 1j * rng.normal(size=n)
     shifts = step * np.eye(n)
     numerical = (A(z + shifts, zhat) - A(z - shifts, zhat)) / (2 * step)
     np.testing.assert_allclose(A.gradient(z, zhat)[0], numerical, atol=1e-8)
@@ -89,7 +107,8 @@ def test_mean_field_solutions_are_the_saddle_points(rbm, beta):
 
 def test_one_loop_is_the_determinant_of_the_action(rbm):
     """The second variation in the coordinates of the modes, without any use of A."""
-    found, A = mean_field(rbm, beta=0.4), action(rbm, beta=0.4)
+    found = mean_field(rbm, beta=0.4)
+    A = action(rbm, beta=0.4)
     m = np.concatenate([found.v[0], found.h[0]])
     covariance = (A.R * (m * (1 - m))) @ A.R.T
     sign, log_det = np.linalg.slogdet(np.eye(len(m)) - 0.4 * covariance * A.curvature)
@@ -100,9 +119,12 @@ def test_one_loop_is_the_determinant_of_the_action(rbm):
 # ---------------------------------------------------------------- mean field
 def test_action_of_strong_fields_does_not_overflow():
     rbm = RBM(W=np.full((3, 2), 400.0), a=[-1200.0, 0, 0], b=[-200.0, 5.0])
-    found, A = mean_field(rbm), action(rbm)
+    found = mean_field(rbm)
+    A = action(rbm)
     z = A.z(np.concatenate([found.v[0], found.h[0]]))
-    assert A(z, A.conjugate(z)).real + 5 * np.log(2 * np.pi) == pytest.approx(found.log_z[0], rel=1e-12)
+    assert A(z, A.conjugate(z)).real + 5 * np.log(2 * np.pi) == pytest.approx(
+        found.log_z[0], rel=1e-12
+    )
     for part in A.gradient(z, A.conjugate(z)):
         np.testing.assert_allclose(part, 0, atol=1e-9)
 
@@ -142,12 +164,19 @@ def test_gaussian_is_the_sum_over_modes_of_the_definition(rbm):
     """Modes one by one, with the full SVD; unpaired ones too, also those of singular value zero."""
     beta = 0.6
     U, s, Vt = np.linalg.svd(rbm.W)
-    a0, b0, mu_x, mu_y = U.T @ rbm.a, Vt @ rbm.b, U.sum(axis=0) / 2, Vt.sum(axis=1) / 2
+    a0 = U.T @ rbm.a
+    b0 = Vt @ rbm.b
+    mu_x = U.sum(axis=0) / 2
+    mu_y = Vt.sum(axis=1) / 2
     total = (rbm.N + rbm.M) * np.log(2)
     for i, value in enumerate(s):
         P = np.array([[4, -beta * value], [-beta * value, 4]])
         J = np.array([4 * mu_x[i] + beta * a0[i], 4 * mu_y[i] + beta * b0[i]])
-        total += J @ np.linalg.solve(P, J) / 2 - 2 * (mu_x[i] ** 2 + mu_y[i] ** 2) - np.log(np.linalg.det(P / 4)) / 2
+        total += (
+            J @ np.linalg.solve(P, J) / 2
+            - 2 * (mu_x[i] ** 2 + mu_y[i] ** 2)
+            - np.log(np.linalg.det(P / 4)) / 2
+        )
     for field, mu in ((a0[len(s) :], mu_x[len(s) :]), (b0[len(s) :], mu_y[len(s) :])):
         total += (beta * field * mu + beta**2 * field**2 / 8).sum()
     assert gaussian_log_z(rbm, beta=beta) == pytest.approx(total, rel=1e-12)
@@ -171,16 +200,20 @@ def slope(errors, scales):
     return np.polyfit(np.log(scales), np.log(np.abs(errors)), 1)[0]
 
 
-@pytest.mark.parametrize(("name", "order"), [("saddle", 2), ("one loop", 4), ("TAP", 4), ("Gaussian", 4)])
+@pytest.mark.parametrize(
+    ("name", "order"), [("saddle", 2), ("one loop", 4), ("TAP", 4), ("Gaussian", 4)]
+)
 def test_orders_in_beta(name, order):
-    rbm, scales = with_fields(COUPLINGS["N > M"]), np.array([0.02, 0.03, 0.05])
+    rbm = with_fields(COUPLINGS["N > M"])
+    scales = np.array([0.02, 0.03, 0.05])
     errors = [METHODS[name](rbm, beta=beta) - exact_log_z(rbm, beta=beta) for beta in scales]
     assert slope(errors, scales) == pytest.approx(order, abs=0.15)
 
 
 @pytest.mark.parametrize(("name", "order"), [("saddle", 2), ("one loop", 3), ("TAP", 3)])
 def test_orders_in_the_couplings(name, order):
-    W, scales = np.abs(COUPLINGS["N > M"]), np.array([0.003, 0.006, 0.012])
+    W = np.abs(COUPLINGS["N > M"])
+    scales = np.array([0.003, 0.006, 0.012])
     family = [RBM(g * W, np.full(6, 1.5), np.full(3, 1.0)) for g in scales]
     errors = [METHODS[name](rbm) - exact_log_z(rbm) for rbm in family]
     assert slope(errors, scales) == pytest.approx(order, abs=0.15)
@@ -207,13 +240,18 @@ def test_at_the_critical_point_the_saddle_lacks_a_quarter_of_ln_n():
 
 # ---------------------------------------------------------------- some of the modes
 def test_energy_lacks_the_fluctuations_of_the_frozen_modes(rbm):
-    rng, q = np.random.default_rng(0), modes(rbm)
-    v_mean, h_mean = rng.random(rbm.N), rng.random(rbm.M)
-    v, h = rng.integers(0, 2, (20, rbm.N)), rng.integers(0, 2, (20, rbm.M))
+    rng = np.random.default_rng(0)
+    q = modes(rbm)
+    v_mean = rng.random(rbm.N)
+    h_mean = rng.random(rbm.M)
+    v = rng.integers(0, 2, (20, rbm.N))
+    h = rng.integers(0, 2, (20, rbm.M))
     for k in range(len(q.s) + 1):
         part, constant = frozen(rbm, k, v_mean, h_mean)
         lost = (q.s * ((v - v_mean) @ q.U) * ((h - h_mean) @ q.V))[:, k:].sum(axis=1)
-        np.testing.assert_allclose(part.energy(v, h) + constant, rbm.energy(v, h) + lost, atol=1e-12)
+        np.testing.assert_allclose(
+            part.energy(v, h) + constant, rbm.energy(v, h) + lost, atol=1e-12
+        )
         assert np.linalg.matrix_rank(part.W, tol=1e-10) <= k
 
 
@@ -234,7 +272,8 @@ def test_frozen_modes_refuse_wrong_input():
 def test_quartic_matches_the_exact_potential_near_the_centre():
     vector = np.random.default_rng(0).normal(size=200)
     vector /= np.linalg.norm(vector)
-    form, z = quartic(vector), np.linspace(-1, 1, 41)
+    form = quartic(vector)
+    z = np.linspace(-1, 1, 41)
     assert form.excess == pytest.approx(kurtosis(vector[:, None])[0] - 3)
     assert form.k == pytest.approx(4 * (1 - abs(form.excess) / 2))
     assert form.c4 == pytest.approx(2 * abs(form.excess) / 3)
@@ -246,8 +285,11 @@ def test_quartic_matches_the_exact_potential_near_the_centre():
 
 def test_quartic_of_a_scaled_vector_and_of_zero():
     vector = np.random.default_rng(0).normal(size=50)
-    one, two = quartic(vector), quartic(2 * vector)
-    assert (two.mu, two.variance, two.excess) == pytest.approx((2 * one.mu, 4 * one.variance, one.excess))
+    one = quartic(vector)
+    two = quartic(2 * vector)
+    assert (two.mu, two.variance, two.excess) == pytest.approx(
+        (2 * one.mu, 4 * one.variance, one.excess)
+    )
     np.testing.assert_allclose(two(2 * one.mu + 1.0), one(one.mu + 0.5) + np.log(2), rtol=1e-12)
     with pytest.raises(ValueError, match="length of vector"):
         quartic(np.zeros(3))
@@ -255,14 +297,20 @@ def test_quartic_of_a_scaled_vector_and_of_zero():
 
 @pytest.mark.parametrize("value", [1.0, 4.0, 7.0])
 def test_potential_of_the_only_mode_integrates_to_z(value):
-    rbm, half = curie_weiss(300, 200, singular_value=value), np.full(300, 0.5)
+    rbm = curie_weiss(300, 200, singular_value=value)
+    half = np.full(300, 0.5)
     phi = mode_potential(rbm, half, half[:200], tilt=150 * np.linspace(-1, 1, 1001))
     assert phi.log_z == pytest.approx(curie_weiss_log_z(rbm), abs=0.005)
 
 
 def test_potential_of_a_mode_is_stationary_at_mean_field_solutions():
-    """Where the slope of the large-deviation part vanishes; the width of the density shifts it by O(1/N)."""
-    rbm = RBM(6 * planted(400, 300, singular_values=[1.0, 0.4], rng=0).W, np.full(400, -0.2), np.full(300, 0.1))
+    """Where the slope of the large-deviation part vanishes; the width of the density shifts it
+    by O(1/N)."""
+    rbm = RBM(
+        6 * planted(400, 300, singular_values=[1.0, 0.4], rng=0).W,
+        np.full(400, -0.2),
+        np.full(300, 0.1),
+    )
     found = mean_field(rbm, beta=0.7)
     phi = mode_potential(rbm, found.v[0], found.h[0], beta=0.7, tilt=np.linspace(-40, 40, 8001))
     at = found.v[0] @ modes(rbm).U[:, 0]
@@ -271,13 +319,16 @@ def test_potential_of_a_mode_is_stationary_at_mean_field_solutions():
 
 @pytest.mark.parametrize(("value", "miss"), [(2.0, 0.02), (8.0, 0.1), (12.0, 0.6)])
 def test_potential_covers_the_support_and_misses_what_it_says(value, miss):
-    rbm, half = curie_weiss(40, 40, singular_value=value), np.full(40, 0.5)
+    rbm = curie_weiss(40, 40, singular_value=value)
+    half = np.full(40, 0.5)
     phi = mode_potential(rbm, half, half)
     np.testing.assert_allclose(phi.x[[0, -1]], [0, np.sqrt(40)], atol=0.01)
     assert abs(phi.log_z - curie_weiss_log_z(rbm)) < miss
 
 
-@pytest.mark.parametrize("base", [planted(12, 10, singular_values=[1.0], rng=1), with_fields(COUPLINGS["square"] / 4)])
+@pytest.mark.parametrize(
+    "base", [planted(12, 10, singular_values=[1.0], rng=1), with_fields(COUPLINGS["square"] / 4)]
+)
 @pytest.mark.parametrize(("scale", "beta"), [(8.0, 1.0), (12.0, 3.0)])
 def test_potential_covers_all_solutions(base, scale, beta):
     rbm = RBM(scale * base.W, scale * base.a, scale * base.b)
@@ -296,7 +347,10 @@ def test_potential_of_a_missing_mode_is_refused():
 # ---------------------------------------------------------------- explorer
 @pytest.fixture(scope="module")
 def source():
-    models = {"planted": planted(9, 7, singular_values=[1.0], rng=1), "fields": with_fields(COUPLINGS["N < M"] / 3)}
+    models = {
+        "planted": planted(9, 7, singular_values=[1.0], rng=1),
+        "fields": with_fields(COUPLINGS["N < M"] / 3),
+    }
     return explorers.Saddles(models, rng=0)
 
 

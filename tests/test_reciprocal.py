@@ -37,11 +37,13 @@ def test_energy_is_the_sum_over_modes_for_every_state(N, M):
 
 @pytest.mark.parametrize(("N", "M"), SHAPES)
 def test_rest_is_what_the_unpaired_modes_of_the_full_decomposition_add(N, M):
-    """Eq. (16) for i > min(N, M); it names a0 only, but for M > N the unpaired modes are hidden ones."""
+    """Eq. (16) for i > min(N, M); it names a0 only, but for M > N the unpaired modes are hidden
+    ones."""
     rbm = random_rbm(N, M)
     U, _, Vt = np.linalg.svd(rbm.W)
     K = min(N, M)
-    v, h = states(N)[-1], states(M)[-2]
+    v = states(N)[-1]
+    h = states(M)[-2]
     unpaired = -(U.T @ rbm.a)[K:] @ (U.T @ v)[K:] - (Vt @ rbm.b)[K:] @ (Vt @ h)[K:]
     np.testing.assert_allclose(modes(rbm).energies(v, h)[0, -1], unpaired, atol=1e-13)
 
@@ -49,7 +51,9 @@ def test_rest_is_what_the_unpaired_modes_of_the_full_decomposition_add(N, M):
 def test_a_single_row_is_combined_with_all_rows():
     rbm = random_rbm(4, 3)
     np.testing.assert_allclose(
-        modes(rbm).energies(states(4)[5], states(3)).sum(axis=1), rbm.energy(states(4)[5], states(3)), atol=1e-13
+        modes(rbm).energies(states(4)[5], states(3)).sum(axis=1),
+        rbm.energy(states(4)[5], states(3)),
+        atol=1e-13,
     )
 
 
@@ -65,7 +69,8 @@ def test_modes_are_a_decomposition_with_fixed_signs(N, M):
 
 
 def test_projections_of_some_modes_are_columns_of_all():
-    m, v = modes(random_rbm(6, 4)), states(6)
+    m = modes(random_rbm(6, 4))
+    v = states(6)
     np.testing.assert_allclose(m.x(v), v @ m.U, atol=1e-14)
     np.testing.assert_allclose(m.x(v, [2, 0]), m.x(v)[:, [2, 0]], atol=1e-14)
     assert m.y(states(4), 1).shape == (16,)
@@ -79,7 +84,8 @@ def test_projection_of_many_states_is_done_in_blocks(monkeypatch):
 
 def test_saddle_points():
     """Gradient zero, Hessian eigenvalues -s and +s, energy a0 b0 / s: by finite differences."""
-    m, eps = modes(random_rbm(6, 4)), 1e-3
+    m = modes(random_rbm(6, 4))
+    eps = 1e-3
 
     def f(dx, dy):
         return m.landscape(m.x0 + dx, m.y0 + dy)
@@ -90,7 +96,9 @@ def test_saddle_points():
     np.testing.assert_allclose(f(eps, 0) + f(-eps, 0) - 2 * f(0, 0), 0, atol=1e-14)
     cross = (f(eps, eps) - f(eps, -eps) - f(-eps, eps) + f(-eps, -eps)) / (4 * eps**2)
     for k in range(4):
-        np.testing.assert_allclose(np.linalg.eigvalsh([[0, cross[k]], [cross[k], 0]]), [-m.s[k], m.s[k]], rtol=1e-7)
+        np.testing.assert_allclose(
+            np.linalg.eigvalsh([[0, cross[k]], [cross[k], 0]]), [-m.s[k], m.s[k]], rtol=1e-7
+        )
 
 
 def test_rotation_to_u_and_w():
@@ -106,24 +114,35 @@ def test_equation_23_has_other_signs_than_equations_19_and_27():
     """u and w with the signs inside Eq. (23) do not give the energy of Eq. (20)."""
     m = modes(random_rbm(6, 4))
     x, y = np.random.default_rng(1).normal(size=(2, 9, 4))
-    u, w = (x - y - m.x0 + m.y0) / np.sqrt(2), (x + y - m.x0 - m.y0) / np.sqrt(2)
+    u = (x - y - m.x0 + m.y0) / np.sqrt(2)
+    w = (x + y - m.x0 - m.y0) / np.sqrt(2)
     assert np.abs(m.landscape_uw(u, w) - m.landscape(x, y)).max() > 1
-    np.testing.assert_allclose(m.landscape_uw(w, u), m.landscape(x, y), atol=1e-12)  # up to a sign, u and w are swapped
+    # up to a sign, u and w are swapped
+    np.testing.assert_allclose(m.landscape_uw(w, u), m.landscape(x, y), atol=1e-12)
 
 
 def test_a_mode_without_coupling_has_no_saddle():
     rng = np.random.default_rng(0)
-    m = modes(RBM(W=np.outer(rng.normal(size=5), rng.normal(size=4)), a=rng.normal(size=5), b=rng.normal(size=4)))
+    m = modes(
+        RBM(
+            W=np.outer(rng.normal(size=5), rng.normal(size=4)),
+            a=rng.normal(size=5),
+            b=rng.normal(size=4),
+        )
+    )
     for values, slope in ((m.x0, -m.b0), (m.y0, -m.a0), (m.saddle_energy, m.a0 * m.b0)):
         np.testing.assert_array_equal(np.isfinite(values), [True, False, False, False])
         np.testing.assert_array_equal(values[1:], np.sign(slope[1:]) * np.inf)
     u, w = m.to_uw(1.0, 2.0, 0)
     np.testing.assert_allclose(m.to_xy(u, w, 0), (1.0, 2.0))
     for call in (m.saddle, m.to_uw, m.to_xy, m.landscape_uw):
-        for which in ([2], [slice(None)]) if call == m.saddle else ([0.0, 0.0, 2], [0.0, 0.0, [0, 3]]):
+        for which in (
+            ([2], [slice(None)]) if call == m.saddle else ([0.0, 0.0, 2], [0.0, 0.0, [0, 3]])
+        ):
             with pytest.raises(ValueError, match="singular value 0: its energy is a plane"):
                 call(*which)
-    assert np.isinf(modes(RBM(np.zeros((3, 2)), np.zeros(3), np.zeros(2))).x0).all()  # W = 0 without a division
+    # W = 0 without a division
+    assert np.isinf(modes(RBM(np.zeros((3, 2)), np.zeros(3), np.zeros(2))).x0).all()
 
 
 def test_wrong_input_is_refused():
@@ -139,11 +158,17 @@ def test_wrong_input_is_refused():
 # ---------------------------------------------------------------- matching
 def test_match_undoes_permutation_and_signs():
     m = modes(random_rbm(6, 4))
-    order, sign = np.array([2, 0, 3, 1]), np.array([1, -1, -1, 1])
+    order = np.array([2, 0, 3, 1])
+    sign = np.array([1, -1, -1, 1])
     shuffled = type(m)(
-        m.U[:, order] * sign, m.s[order], m.V[:, order] * sign, m.a0[order] * sign, m.b0[order] * sign,
-        m.a_rest, m.b_rest,
-    )  # fmt: skip
+        m.U[:, order] * sign,
+        m.s[order],
+        m.V[:, order] * sign,
+        m.a0[order] * sign,
+        m.b0[order] * sign,
+        m.a_rest,
+        m.b_rest,
+    )
     found = match(shuffled, m)
     for name in ("U", "s", "V", "a0", "b0"):
         np.testing.assert_array_equal(getattr(found.modes, name), getattr(m, name))
@@ -173,7 +198,8 @@ def test_match_needs_equal_shapes():
 # ---------------------------------------------------------------- flow
 @pytest.mark.parametrize("descend", [True, False])
 def test_flow_is_exponential_along_u_and_w(descend):
-    m, times = modes(random_rbm(6, 4)), np.linspace(0, 1.5, 7)
+    m = modes(random_rbm(6, 4))
+    times = np.linspace(0, 1.5, 7)
     start = np.array([m.x0[1] + 0.3, m.y0[1] - 0.1])
     path = flow(m, 1, start, times, descend=descend)
     u0, w0 = m.to_uw(*start, 1)
@@ -193,13 +219,19 @@ def test_flow_rests_at_the_saddle():
 # ---------------------------------------------------------------- gaps, and the mean
 def test_without_removes_one_picture_and_one_pattern_and_nothing_else():
     rng = np.random.default_rng(2)
-    p, q, W = rng.normal(size=30), np.ones(20), rng.normal(size=(30, 20))
+    p = rng.normal(size=30)
+    q = np.ones(20)
+    W = rng.normal(size=(30, 20))
     rest = without(W, p, q)
     assert np.allclose(p @ rest, 0)
     assert np.allclose(rest @ q, 0)
-    assert np.allclose(without(W + np.outer(p, rng.normal(size=20)) + np.outer(rng.normal(size=30), q), p, q), rest)
-    u, v = rng.normal(size=30), rng.normal(size=20)
-    u, v = u - p * (u @ p) / (p @ p), v - v.mean()
+    assert np.allclose(
+        without(W + np.outer(p, rng.normal(size=20)) + np.outer(rng.normal(size=30), q), p, q), rest
+    )
+    u = rng.normal(size=30)
+    v = rng.normal(size=20)
+    u = u - p * (u @ p) / (p @ p)
+    v = v - v.mean()
     assert np.isclose(u @ rest @ v, u @ W @ v)
     s, left = (np.linalg.svd(matrix, compute_uv=False) for matrix in (W, rest))
     assert (left[:-2] >= s[2:] - 1e-12).all()  # a change of rank two: values interlace
@@ -239,12 +271,14 @@ def test_landscape_explorer_draws_the_chosen_points(landscapes):
 
 @pytest.mark.parametrize(("N", "M"), [(7, 4), (4, 7), (5, 5), (6, 1)])
 def test_random_spectrum_has_the_law_of_a_gaussian_matrix(N, M):
-    """Moments of the largest and the smallest value, 4000 draws of each kind, within 4.5 standard errors."""
+    """Moments of the largest and the smallest value, 4000 draws of each kind, within 4.5
+    standard errors."""
     rng = np.random.default_rng(0)
     direct = np.linalg.svd(rng.normal(size=(4000, N, M)), compute_uv=False)[:, [-1, 0]]
     quick = np.array([explorers.random_spectrum(N, M, rng)[[0, -1]] for _ in range(4000)])
     for power in (1, 2, 3):
-        a, b = direct**power, quick**power
+        a = direct**power
+        b = quick**power
         error = np.sqrt((a.var(axis=0) + b.var(axis=0)) / 4000)
         assert np.all(np.abs(a.mean(axis=0) - b.mean(axis=0)) < 4.5 * error)
 
@@ -266,11 +300,15 @@ def test_explorers_without_ipywidgets_say_so(monkeypatch, landscapes, capsys):
 
 def test_pooled_spectra_are_drawn_as_in_the_paper_and_up_to_the_largest_value():
     rng = np.random.default_rng(0)
-    groups = {f"kind {k}": [np.sort(rng.uniform(0, 60, 80))[::-1] for _ in range(3)] for k in range(2)}
+    groups = {
+        f"kind {k}": [np.sort(rng.uniform(0, 60, 80))[::-1] for _ in range(3)] for k in range(2)
+    }
     fig, (left, right) = figures.pooled_spectra(groups, ["kind 1"], window=(33, 35))
     values, edges, _ = left.patches[0].get_data()
     assert np.allclose(edges, np.linspace(0, 41, 40))
-    assert np.array_equal(values, np.histogram(np.concatenate(groups["kind 1"]), np.linspace(0, 41, 40))[0])
+    assert np.array_equal(
+        values, np.histogram(np.concatenate(groups["kind 1"]), np.linspace(0, 41, 40))[0]
+    )
     drawn = np.concatenate([line.get_xdata() for line in right.lines])
     everything = np.concatenate([s[s > 12] for several in groups.values() for s in several])
     assert np.allclose(np.sort(drawn), np.sort(everything))
@@ -278,7 +316,8 @@ def test_pooled_spectra_are_drawn_as_in_the_paper_and_up_to_the_largest_value():
 
 
 def test_passing_counts_values_in_the_window():
-    epochs, values = np.array([0.0, 10, 20]), np.arange(2 * 3 * 4.0).reshape(2, 3, 4)
+    epochs = np.array([0.0, 10, 20])
+    values = np.arange(2 * 3 * 4.0).reshape(2, 3, 4)
     counts = np.array([[0, 1, 2], [0, 3, 2]])
     _, (left, right) = figures.passing(epochs, values, {"a": (epochs, counts)}, window=(33, 35))
     assert np.allclose([line.get_ydata() for line in left.lines[:2]], values[:, :, 0])
@@ -288,9 +327,12 @@ def test_passing_counts_values_in_the_window():
 
 
 def test_the_leading_mode_is_drawn_with_its_spread():
-    epochs, some = np.array([1.0, 2.0]), np.array([[0.5, 0.9], [0.7, 0.9]])
+    epochs = np.array([1.0, 2.0])
+    some = np.array([[0.5, 0.9], [0.7, 0.9]])
     overlaps = {"PCD": (epochs, some, some / 2)}
-    _, (left, right) = figures.leading_mode(overlaps, {"PCD": (epochs, 10 * some, 5 * some, 5 * some)})
+    _, (left, right) = figures.leading_mode(
+        overlaps, {"PCD": (epochs, 10 * some, 5 * some, 5 * some)}
+    )
     assert [len(panel.containers) for panel in (left, right)] == [2, 3]
     assert np.allclose(left.containers[0].lines[0].get_ydata(), [0.6, 0.9])
     assert np.allclose(right.containers[2].lines[0].get_ydata(), [3, 4.5])

@@ -32,25 +32,33 @@ def test_givens_reference_and_plane_rotation_are_equal(n):
         assert np.linalg.det(R) == pytest.approx(1)
         edges = (points[1:] - points[0]).T
         np.testing.assert_allclose(R @ edges, edges, atol=1e-12)  # the subspace stays where it is
-        assert np.trace(R) == pytest.approx(n - 2 + 2 * np.cos(angle))  # and one plane turns by the angle
-        np.testing.assert_allclose(rotation(plane_around(points)[None], [angle]).matrix(), R, atol=1e-12)
+        # and one plane turns by the angle
+        assert np.trace(R) == pytest.approx(n - 2 + 2 * np.cos(angle))
+        np.testing.assert_allclose(
+            rotation(plane_around(points)[None], [angle]).matrix(), R, atol=1e-12
+        )
 
 
 def test_reference_in_three_dimensions_is_the_rotation_around_an_axis():
     R = aguilera_perez(np.array([[0.0, 0, 0], [0, 0, 2]]), 0.4)
-    np.testing.assert_allclose(R[:2, :2], [[np.cos(0.4), -np.sin(0.4)], [np.sin(0.4), np.cos(0.4)]], atol=1e-14)
-    R = aguilera_perez(np.array([[1.0, 0, 0], [2, 1, 1]]), 2 * np.pi / 3)  # around (1, 1, 1): a cyclic permutation
+    np.testing.assert_allclose(
+        R[:2, :2], [[np.cos(0.4), -np.sin(0.4)], [np.sin(0.4), np.cos(0.4)]], atol=1e-14
+    )
+    # around (1, 1, 1): a cyclic permutation
+    R = aguilera_perez(np.array([[1.0, 0, 0], [2, 1, 1]]), 2 * np.pi / 3)
     np.testing.assert_allclose(R, np.roll(np.eye(3), 1, axis=0), atol=1e-14)
 
 
 @pytest.mark.parametrize("axes", [True, False])
 def test_product_of_rotations(axes):
     rng = np.random.default_rng(0)
-    planes, angles = random_planes(6, 9, rng=rng, axes=axes), rng.uniform(0, 7, 6)
+    planes = random_planes(6, 9, rng=rng, axes=axes)
+    angles = rng.uniform(0, 7, 6)
     expected = np.eye(9)
     for plane, angle in zip(planes, angles, strict=True):
         expected = rotation(plane[None], [angle]).matrix() @ expected
-    R, x = rotation(planes, angles), rng.normal(size=(9, 4))
+    R = rotation(planes, angles)
+    x = rng.normal(size=(9, 4))
     np.testing.assert_allclose(R.matrix(), expected, atol=1e-13)
     np.testing.assert_allclose(R.apply(x), expected @ x, atol=1e-13)
     assert np.abs(expected - np.eye(9)).max() > 0.1
@@ -75,8 +83,11 @@ def test_rotated_weights_are_the_rotated_modes():
 
 def test_haar_columns_are_uniform_on_the_sphere():
     draws = np.array([haar(6, 3, rng=seed) for seed in range(2000)])
-    np.testing.assert_allclose(draws.transpose(0, 2, 1) @ draws, np.broadcast_to(np.eye(3), (2000, 3, 3)), atol=1e-13)
-    for component in (draws[:, 0, 0], draws[:, 4, 2]):  # the square of one is Beta(1/2, (n - 1)/2), the sign random
+    np.testing.assert_allclose(
+        draws.transpose(0, 2, 1) @ draws, np.broadcast_to(np.eye(3), (2000, 3, 3)), atol=1e-13
+    )
+    # the square of one is Beta(1/2, (n - 1)/2), the sign random
+    for component in (draws[:, 0, 0], draws[:, 4, 2]):
         assert stats.kstest(component**2, stats.beta(0.5, 2.5).cdf).pvalue > 1e-3
         assert abs(np.sign(component).sum()) < 4 * np.sqrt(2000)
 
@@ -98,7 +109,8 @@ def test_wrong_rotations_are_refused():
 def test_points_without_one_subspace_are_refused(around):
     points = np.random.default_rng(0).normal(size=(4, 5))
     assert around(points).shape[1] == 5
-    coincident, in_line = points.copy(), points.copy()
+    coincident = points.copy()
+    in_line = points.copy()
     coincident[2] = points[1]
     in_line[2] = 2 * points[1] - points[0]
     for wrong in (coincident, in_line):

@@ -1,7 +1,8 @@
-"""Block Gibbs sampling: stationary under the enumerated law, right conditionals, same chains for any threads.
+"""Block Gibbs sampling: stationary under the enumerated law, right conditionals, same chains for
+any threads.
 
-Statistical tests compare counts with exact probabilities by chi-squared and allow p-values down to 1e-6, about five
-sigma; the seeds are fixed.
+Statistical tests compare counts with exact probabilities by chi-squared and allow p-values down to
+1e-6, about five sigma; the seeds are fixed.
 """
 
 import itertools
@@ -20,7 +21,8 @@ POWERS = 2 ** np.arange(16)
 
 
 def states(n):
-    return np.array(list(itertools.product((0, 1), repeat=n)), dtype=np.uint8)[:, ::-1]  # row k: binary digits of k
+    # row k: binary digits of k
+    return np.array(list(itertools.product((0, 1), repeat=n)), dtype=np.uint8)[:, ::-1]
 
 
 def small_rbm(N=5, M=4, scale=1.5, seed=1):
@@ -30,7 +32,8 @@ def small_rbm(N=5, M=4, scale=1.5, seed=1):
 
 def joint_law(rbm, beta):
     """(2^N, 2^M) probabilities by enumeration."""
-    v, h = states(rbm.N), states(rbm.M)
+    v = states(rbm.N)
+    h = states(rbm.M)
     weight = np.exp(-beta * rbm.energy(np.repeat(v, len(h), axis=0), np.tile(h, (len(v), 1))))
     return (weight / weight.sum()).reshape(len(v), len(h))
 
@@ -40,7 +43,8 @@ def p_value(counts, p):
     counts, expected = counts.ravel(), p.ravel() * counts.sum()
     few = expected < 10
     if few.any():
-        counts, expected = np.append(counts[~few], counts[few].sum()), np.append(expected[~few], expected[few].sum())
+        counts = np.append(counts[~few], counts[few].sum())
+        expected = np.append(expected[~few], expected[few].sum())
     return chi2.sf(((counts - expected) ** 2 / expected).sum(), len(counts) - 1)
 
 
@@ -55,17 +59,21 @@ def joint_counts(chains, rbm):
 def test_the_boltzmann_law_is_stationary(beta, steps):
     rbm = small_rbm()
     joint = joint_law(rbm, beta)
-    v = states(rbm.N)[np.random.default_rng(2).choice(len(joint), size=200_000, p=joint.sum(axis=1))]
+    v = states(rbm.N)[
+        np.random.default_rng(2).choice(len(joint), size=200_000, p=joint.sum(axis=1))
+    ]
     counts = joint_counts(gibbs(rbm, v, steps=steps, rng=3, beta=beta), rbm)
     assert p_value(counts, joint) > P_VALUE
     assert p_value(counts.sum(axis=1), joint.sum(axis=1)) > P_VALUE
-    assert p_value(counts, joint_law(rbm, beta * 1.05)) < P_VALUE  # the test can tell betas 5 % apart
+    # the test can tell betas 5 % apart
+    assert p_value(counts, joint_law(rbm, beta * 1.05)) < P_VALUE
 
 
 @pytest.mark.parametrize("beta", [1.0, 0.5])
 def test_states_after_and_before_a_step_follow_the_transition_matrix(beta):
     """From all states in turn: one step draws p(v' | v) = sum_h p(v' | h) p(h | v), row by row."""
-    rbm, n = small_rbm(N=4, M=3), 20_000
+    rbm = small_rbm(N=4, M=3)
+    n = 20_000
     joint = joint_law(rbm, beta)
     transition = (joint / joint.sum(axis=1, keepdims=True)) @ (joint / joint.sum(axis=0)).T
     v = gibbs(rbm, np.repeat(states(4), n, axis=0), steps=1, rng=4, beta=beta).v
@@ -76,10 +84,12 @@ def test_states_after_and_before_a_step_follow_the_transition_matrix(beta):
 @pytest.mark.parametrize("beta", [1.0, 0.5])
 @pytest.mark.parametrize("steps", [1, 2])
 def test_random_hidden_starts_follow_the_exact_law_after_some_steps(beta, steps):
-    """h uniform, then v | h, h | v, ...: the exact law of (v, h) after k steps, by matrix products."""
+    """h uniform, then v | h, h | v, ...: the exact law of (v, h) after k steps, by matrix
+    products."""
     rbm = small_rbm(N=4, M=5)
     joint = joint_law(rbm, beta)
-    v_given_h, h_given_v = joint / joint.sum(axis=0), joint / joint.sum(axis=1, keepdims=True)
+    v_given_h = joint / joint.sum(axis=0)
+    h_given_v = joint / joint.sum(axis=1, keepdims=True)
     h = np.full(32, 1 / 32)
     for _ in range(steps):
         v = v_given_h @ h
@@ -104,7 +114,9 @@ def test_chains_have_the_law_of_the_plain_reference():
     difference = (ours.T @ ours - theirs.T @ theirs) / len(start)
     assert np.abs(difference).max() < 5 * np.sqrt(2 * 0.25 / len(start))
     other = plain.gibbs(rbm.W, rbm.a, -rbm.b, start, 3, rng)
-    assert np.abs(ours.T @ ours - other.T @ other).max() / len(start) > 20 * np.sqrt(0.5 / len(start))
+    assert np.abs(ours.T @ ours - other.T @ other).max() / len(start) > 20 * np.sqrt(
+        0.5 / len(start)
+    )
 
 
 def test_infinite_temperature_is_coin_tossing():
@@ -113,11 +125,14 @@ def test_infinite_temperature_is_coin_tossing():
     assert p_value(counts, np.full((32, 16), 1 / 512)) > P_VALUE
 
 
-# ---------------------------------------------------------------- conditional means, more than 1e5 draws
+# ----------------------------------------------------------- conditional means, more than 1e5 draws
 @pytest.mark.parametrize("beta", [1.0, 0.5])
 def test_conditional_means_of_every_unit(beta):
-    """For all units at once: the largest of 200 deviations stays below 5 sigma (Bonferroni); squares average 1."""
-    N, M, n = 130, 70, 120_000
+    """For all units at once: the largest of 200 deviations stays below 5 sigma (Bonferroni);
+    squares average 1."""
+    N = 130
+    M = 70
+    n = 120_000
     rng = np.random.default_rng(8)
     rbm = RBM(W=rng.normal(0, 0.3, (N, M)), a=rng.normal(size=N), b=rng.normal(size=M))
     v = (rng.random(N) < 0.3).astype(np.uint8)
@@ -125,7 +140,10 @@ def test_conditional_means_of_every_unit(beta):
     assert_means(h, rbm.hidden_mean(v, beta)[0])
     fixed = (rng.random(M) < 0.5).astype(np.uint8)
     mirror = RBM(W=rbm.W.T, a=rbm.b, b=rbm.a)  # hidden and visible layers exchanged
-    assert_means(gibbs(mirror, np.tile(fixed, (n, 1)), steps=1, rng=10, beta=beta).h, rbm.visible_mean(fixed, beta)[0])
+    assert_means(
+        gibbs(mirror, np.tile(fixed, (n, 1)), steps=1, rng=10, beta=beta).h,
+        rbm.visible_mean(fixed, beta)[0],
+    )
 
 
 def assert_means(x, p):
@@ -133,12 +151,14 @@ def assert_means(x, p):
     z = (x.mean(axis=0) - p) / np.sqrt(p * (1 - p) / n)
     assert np.abs(z).max() < norm.isf(P_VALUE / 2 / units)
     assert abs(np.mean(z**2) - 1) < 5 * np.sqrt(2 / units)
-    pairs = np.corrcoef(x.T.astype(np.float32))[np.triu_indices(units, 1)] * np.sqrt(n)  # units are independent
+    # units are independent
+    pairs = np.corrcoef(x.T.astype(np.float32))[np.triu_indices(units, 1)] * np.sqrt(n)
     assert np.abs(pairs).max() < norm.isf(P_VALUE / 2 / pairs.size)
 
 
 def test_chains_that_start_alike_are_independent():
-    """Two halves of 2 x 5,000 identical starts: correlation of the magnetisations within 5 sigma of zero."""
+    """Two halves of 2 x 5,000 identical starts: correlation of the magnetisations within 5 sigma
+    of zero."""
     rbm = small_rbm(N=60, M=40, scale=0.1)
     m = gibbs(rbm, np.zeros((10_000, 60)), steps=2, rng=11).v.mean(axis=1)
     for lag in (1, 2, 5_000):
@@ -172,7 +192,12 @@ def test_fortran_order_booleans_and_floats_are_the_same_start():
     rbm = small_rbm()
     start = (np.random.default_rng(0).random((20, 5)) < 0.5).astype(np.uint8)
     expected = gibbs(rbm, start, steps=2, rng=15).v
-    for same in (np.asfortranarray(start), start.astype(bool), start.astype(float), start[::-1][::-1]):
+    for same in (
+        np.asfortranarray(start),
+        start.astype(bool),
+        start.astype(float),
+        start[::-1][::-1],
+    ):
         np.testing.assert_array_equal(gibbs(rbm, same, steps=2, rng=15).v, expected)
 
 
@@ -191,7 +216,10 @@ rbm = RBM(W=rng.normal(0, 0.3, (70, 130)), a=rng.normal(size=70), b=rng.normal(s
 small = RBM(W=rbm.W[:, :15], a=rbm.a, b=rbm.b[:15])
 data = (rng.random((321, 70)) < 0.3).astype(np.uint8)
 def digests():
-    digest = lambda *arrays: hashlib.sha256(b"".join(np.ascontiguousarray(x).tobytes() for x in arrays)).hexdigest()
+    def digest(*arrays):
+        content = b"".join(np.ascontiguousarray(x).tobytes() for x in arrays)
+        return hashlib.sha256(content).hexdigest()
+
     chains, free = gibbs(rbm, data, steps=5, rng=2), gibbs(rbm, 100, steps=3, rng=2, beta=0.5)
     yield "gibbs", digest(chains.v, chains.h, free.v, free.h)
     yield "ais", digest(ais(rbm, chains=77, temperatures=20, rng=3).log_weights)
@@ -199,7 +227,8 @@ def digests():
     yield "raise", digest(raise_bound(rbm, data[:5], chains=9, temperatures=20, rng=3).log_weights)
     yield "exact", digest(np.array(exact_log_z(small)))
     for method in ("Rdm", "CD", "PCD"):
-        training = Training(rbm, data, method=method, steps=2, batch_size=50, optimiser=Adam(0.01), centred=True, rng=4)
+        options = {"steps": 2, "batch_size": 50, "optimiser": Adam(0.01), "centred": True}
+        training = Training(rbm, data, method=method, rng=4, **options)
         training.run(2, progress=False)
         yield method, digest(training.rbm.W, training.rbm.a, training.rbm.b, training.chain_states)
 results = []
@@ -214,7 +243,13 @@ print("different:", different)
 
 def test_one_and_two_threads_give_the_same_numbers():
     environment = os.environ | {"NUMBA_NUM_THREADS": "2"}
-    run = subprocess.run([sys.executable, "-c", THREADS], env=environment, capture_output=True, text=True, check=False)
+    run = subprocess.run(
+        [sys.executable, "-c", THREADS],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert run.stdout.strip() == "different: []", run.stderr
 
 
@@ -232,8 +267,10 @@ def test_kept_states_are_those_of_shorter_runs(start):
 
 
 def test_kept_states_follow_the_law_of_the_chain():
-    """Correlation of neighbours in time: the counts of (v, v') one step apart have the law p(v) T(v, v')."""
-    rbm, n = small_rbm(N=4, M=3), 20_000
+    """Correlation of neighbours in time: the counts of (v, v') one step apart have the law p(v)
+    T(v, v')."""
+    rbm = small_rbm(N=4, M=3)
+    n = 20_000
     joint = joint_law(rbm, 1.0)
     p = joint.sum(axis=1)
     transition = (joint / p[:, None]) @ (joint / joint.sum(axis=0)).T
@@ -246,18 +283,25 @@ def test_kept_states_follow_the_law_of_the_chain():
 # ---------------------------------------------------------------- held units
 @pytest.mark.parametrize("beta", [1.0, 0.6])
 def test_free_units_follow_the_conditional_law(beta):
-    """Given two of six units: the law of the others and of h by enumeration, for each of the four conditions."""
-    rbm, held = small_rbm(N=6, M=4, scale=0.8), np.array([0, 1, 0, 0, 1, 0])
+    """Given two of six units: the law of the others and of h by enumeration, for each of the
+    four conditions."""
+    rbm = small_rbm(N=6, M=4, scale=0.8)
+    held = np.array([0, 1, 0, 0, 1, 0])
     start = np.random.default_rng(19).integers(0, 2, (200_000, 6))
     chains = gibbs(rbm, start, steps=40, clamped=held, rng=20, beta=beta)
     np.testing.assert_array_equal(chains.v[:, held == 1], start[:, held == 1])
-    condition, free = start[:, held == 1] @ [1, 2], chains.v[:, held == 0] @ POWERS[:4]
-    conditions, law = states(6)[:, held == 1] @ [1, 2], joint_law(rbm, beta)
-    anyhow = sum(law[conditions == k] for k in range(4))  # the law of the free units without conditions
+    condition = start[:, held == 1] @ [1, 2]
+    free = chains.v[:, held == 0] @ POWERS[:4]
+    conditions = states(6)[:, held == 1] @ [1, 2]
+    law = joint_law(rbm, beta)
+    # the law of the free units without conditions
+    anyhow = sum(law[conditions == k] for k in range(4))
     told = []
     for k in range(4):
         p = law[conditions == k]
-        counts = np.bincount(16 * free[condition == k] + chains.h[condition == k] @ POWERS[:4], minlength=256)
+        counts = np.bincount(
+            16 * free[condition == k] + chains.h[condition == k] @ POWERS[:4], minlength=256
+        )
         assert p_value(counts, p / p.sum()) > P_VALUE
         told.append(p_value(counts, anyhow))
     assert min(told) < P_VALUE
@@ -265,28 +309,40 @@ def test_free_units_follow_the_conditional_law(beta):
 
 @pytest.mark.parametrize("N", [5, 64, 70, 131])
 def test_held_units_are_put_back_after_each_step(N):
-    """The twin: single steps with the same numbers, by `gibbs` from step to step, and the held units put back."""
+    """The twin: single steps with the same numbers, by `gibbs` from step to step, and the held
+    units put back."""
     rng = np.random.default_rng(N)
     rbm = RBM(rng.normal(0, 0.4, (N, 67)), rng.normal(size=N), rng.normal(size=67))
-    start, held = rng.integers(0, 2, (9, N), dtype=np.uint8), rng.random(N) < 0.5
+    start = rng.integers(0, 2, (9, N), dtype=np.uint8)
+    held = rng.random(N) < 0.5
     chains = gibbs(rbm, start, steps=6, clamped=held, rng=21)
-    model, seed = sampling.arranged(rbm), sampling.draw_seed(np.random.default_rng(21))
-    v, h = start.copy(), np.empty((9, 67), np.uint8)
+    model = sampling.arranged(rbm)
+    seed = sampling.draw_seed(np.random.default_rng(21))
+    v = start.copy()
+    h = np.empty((9, 67), np.uint8)
     for step in range(6):
         kernels.gibbs(model.h, model.b, model.v, model.a, v, h, 1, np.float32(1), seed, step, 16)
         v[:, held] = start[:, held]
     np.testing.assert_array_equal(chains.v, v)
     np.testing.assert_array_equal(chains.h, h)
-    none, every = (gibbs(rbm, start, steps=3, clamped=np.full(N, held), rng=22) for held in (False, True))
+    none, every = (
+        gibbs(rbm, start, steps=3, clamped=np.full(N, held), rng=22) for held in (False, True)
+    )
     np.testing.assert_array_equal(none.v, gibbs(rbm, start, steps=3, rng=22).v)
     np.testing.assert_array_equal(every.v, start)
 
 
 # ---------------------------------------------------------------- long calls
 def test_pieces_of_a_run_do_not_change_its_numbers(monkeypatch, capsys):
-    rbm, start = small_rbm(), np.random.default_rng(23).integers(0, 2, (50, 5))
+    rbm = small_rbm()
+    start = np.random.default_rng(23).integers(0, 2, (50, 5))
     held = np.array([1, 0, 0, 1, 0])
-    runs = [{"start": start}, {"start": 50}, {"start": start, "clamped": held}, {"start": 50, "every": 7}]
+    runs = [
+        {"start": start},
+        {"start": 50},
+        {"start": start, "clamped": held},
+        {"start": 50, "every": 7},
+    ]
     whole = [gibbs(rbm, rng=24, steps=21, **run) for run in runs]
     monkeypatch.setattr(sampling, "_LARGEST_PIECE", 1)
     for run, expected in zip(runs, whole):
@@ -301,14 +357,17 @@ def test_pieces_add_up(part, monkeypatch):
     monkeypatch.setattr(sampling, "_LARGEST_PIECE", part * 10 * 69 * 68)
     pieces = list(sampling.pieces(20, 10, 5, 4))
     assert sum(number for _, number in pieces) == 20
-    assert [first for first, _ in pieces] == list(np.cumsum([0] + [number for _, number in pieces[:-1]]))
+    assert [first for first, _ in pieces] == list(
+        np.cumsum([0] + [number for _, number in pieces[:-1]])
+    )
 
 
 LONG = """
 import signal, sys, time
 import numpy as np
 from rbmkit import RBM, Training, ais, exact_log_z, gibbs, pseudo_likelihood
-big, digits = RBM.random(784, 500, sigma=0.05, rng=0), np.random.default_rng(0).integers(0, 2, (1000, 784))
+big = RBM.random(784, 500, sigma=0.05, rng=0)
+digits = np.random.default_rng(0).integers(0, 2, (1000, 784))
 calls = {
     "gibbs": lambda n: gibbs(big, 1000, steps=n, rng=0),
     "small": lambda n: gibbs(RBM.random(16, 12, sigma=1.0, rng=0), 1000, steps=1000 * n, rng=0),
@@ -316,7 +375,9 @@ calls = {
     "ais": lambda n: ais(big, chains=1000, temperatures=n, rng=0),
     "exact_log_z": lambda n: exact_log_z(RBM.random(784, 16 if n == 1 else 32, sigma=0.01, rng=0)),
     "pseudo_likelihood": lambda n: pseudo_likelihood(big, digits[:n]),
-    "training": lambda n: Training(big, digits, steps=n, batch_size=1000, rng=0).run(1, progress=False),
+    "training": lambda n: Training(
+        big, digits, steps=n, batch_size=1000, rng=0
+    ).run(1, progress=False),
 }
 for name, call in calls.items():
     call(1)  # compiled
@@ -333,7 +394,8 @@ for name, call in calls.items():
 
 @pytest.mark.skipif(os.name == "nt", reason="needs timers that send signals")
 def test_long_calls_can_be_interrupted_within_a_second():
-    """Three seconds here, since other programs may be busy on the same processor; measured: below 0.3."""
+    """Three seconds here, since other programs may be busy on the same processor; measured:
+    below 0.3."""
     run = subprocess.run([sys.executable, "-c", LONG], capture_output=True, text=True, check=False)
     waits = dict(line.split(" ", 1) for line in run.stdout.splitlines())
     assert len(waits) == 7, run.stderr
@@ -356,11 +418,27 @@ def test_long_calls_can_be_interrupted_within_a_second():
         ({"beta": np.nan}, ValueError, "beta must be finite"),
         ({"rng": None}, TypeError, "rng must be"),
         ({"every": 0}, ValueError, "every must be an integer >= 1"),
-        ({"steps": 5, "every": 2}, ValueError, "every must divide steps, got every = 2 and steps = 5"),
+        (
+            {"steps": 5, "every": 2},
+            ValueError,
+            "every must divide steps, got every = 2 and steps = 5",
+        ),
         ({"clamped": np.zeros(5)}, ValueError, "clamped needs visible states to start from"),
-        ({"start": np.zeros((3, 5)), "clamped": np.zeros((3, 5))}, ValueError, "one mask for all chains"),
-        ({"start": np.zeros((3, 5)), "clamped": np.zeros(4)}, ValueError, "clamped must have shape"),
-        ({"start": np.zeros((3, 5)), "clamped": [0, 2, 3, 1, 1]}, ValueError, "clamped must contain only 0 and 1"),
+        (
+            {"start": np.zeros((3, 5)), "clamped": np.zeros((3, 5))},
+            ValueError,
+            "one mask for all chains",
+        ),
+        (
+            {"start": np.zeros((3, 5)), "clamped": np.zeros(4)},
+            ValueError,
+            "clamped must have shape",
+        ),
+        (
+            {"start": np.zeros((3, 5)), "clamped": [0, 2, 3, 1, 1]},
+            ValueError,
+            "clamped must contain only 0 and 1",
+        ),
     ],
 )
 def test_bad_input_is_refused_with_one_sentence(change, error, message):

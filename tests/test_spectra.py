@@ -34,14 +34,17 @@ def test_marchenko_pastur_density_and_cdf(N, M, sigma):
 @pytest.mark.parametrize(("N", "M", "sigma"), [size for size in SIZES if size[0] != size[1]])
 def test_marchenko_pastur_maximum(N, M, sigma):
     law = MarchenkoPastur(N, M, sigma)
-    found = minimize_scalar(lambda s: -law.density(s), bounds=(law.low, law.high), options={"xatol": 1e-9})
+    found = minimize_scalar(
+        lambda s: -law.density(s), bounds=(law.low, law.high), options={"xatol": 1e-9}
+    )
     assert law.mode == pytest.approx(found.x, rel=1e-5)
     assert law.mode == pytest.approx(np.sqrt(law.low * law.high))
     assert law.density(law.mode) == pytest.approx(2 / (np.pi * sigma * np.sqrt(min(N, M))))
 
 
 def test_marchenko_pastur_of_a_square_matrix_is_the_quarter_circle():
-    law, s = MarchenkoPastur(60, 60, 0.5), np.linspace(0.1, 7, 9)
+    law = MarchenkoPastur(60, 60, 0.5)
+    s = np.linspace(0.1, 7, 9)
     radius = 2 * 0.5 * np.sqrt(60)
     np.testing.assert_allclose(law.density(s), 4 * np.sqrt(radius**2 - s**2) / (np.pi * radius**2))
     assert law.mode == 0
@@ -53,12 +56,15 @@ def test_marchenko_pastur_fits_random_matrices(N, M):
     fit = fit_marchenko_pastur(s, N, M)
     grid = (np.arange(len(s)) + 0.5) / len(s)
     assert fit.sigma == pytest.approx(0.01, rel=0.01)  # the spread over matrices is 0.2 to 0.3 %
-    assert np.abs(MarchenkoPastur(N, M, 0.01).cdf(s[::-1]) - grid).max() < 0.015  # rigidity: far below 1 / sqrt(200)
+    # rigidity: far below 1 / sqrt(200)
+    assert np.abs(MarchenkoPastur(N, M, 0.01).cdf(s[::-1]) - grid).max() < 0.015
 
 
 def test_fit_ignores_outliers_and_outlier_marks_them():
     rng = np.random.default_rng(1)
-    spikes = np.outer(unit_vector(300, 1), unit_vector(200, 2)) * 2 + np.outer(unit_vector(300, 3), unit_vector(200, 4))
+    spikes = np.outer(unit_vector(300, 1), unit_vector(200, 2)) * 2 + np.outer(
+        unit_vector(300, 3), unit_vector(200, 4)
+    )
     s = np.linalg.svd(rng.normal(0, 0.01, (300, 200)) + spikes, compute_uv=False)
     fit = fit_marchenko_pastur(s, 300, 200)
     assert fit.sigma == pytest.approx(0.01, rel=0.015)
@@ -68,17 +74,22 @@ def test_fit_ignores_outliers_and_outlier_marks_them():
 @pytest.mark.parametrize("n", [0, 40, 90])
 @pytest.mark.parametrize(("N", "M"), [(300, 200), (200, 320)])
 def test_a_bulk_stays_a_bulk_however_many_spikes_are_planted(N, M, n):
-    """The law of the (N - n, M - n) matrix that is left; that of all values is off by n / min(N, M)."""
+    """The law of the (N - n, M - n) matrix that is left; that of all values is off by n / min(N,
+    M)."""
     rng = np.random.default_rng((N, n))
     U, V = (np.linalg.qr(rng.normal(size=(size, n)))[0] for size in (N, M))
-    s = np.linalg.svd(rng.normal(0, 0.01, (N, M)) + (U * np.linspace(2, 10, n)) @ V.T, compute_uv=False)
+    s = np.linalg.svd(
+        rng.normal(0, 0.01, (N, M)) + (U * np.linspace(2, 10, n)) @ V.T, compute_uv=False
+    )
     fit = fit_marchenko_pastur(s, N, M)
     assert (s > fit.outlier).sum() == n
     assert (fit.N, fit.M) == (N - n, M - n)
     assert fit.sigma == pytest.approx(0.01, rel=0.015)
     assert bulk_distance(s, fit) < 0.02
     if n:
-        whole = np.abs(MarchenkoPastur(N, M, 0.01).cdf(s[::-1]) - (np.arange(len(s)) + 0.5) / len(s)).max()
+        whole = np.abs(
+            MarchenkoPastur(N, M, 0.01).cdf(s[::-1]) - (np.arange(len(s)) + 0.5) / len(s)
+        ).max()
         assert whole > 0.5 * n / min(N, M)
         assert bulk_distance(s, MarchenkoPastur(N, M, 0.01)) > 2 * bulk_distance(s, fit)
 
@@ -90,8 +101,10 @@ def test_a_bulk_of_another_shape_is_seen():
 
 
 def test_outlier_threshold_has_one_false_alarm_in_1000():
-    """2000 matrices: 2 expected, 10 or more has probability 5e-5; half the distance to the edge gives far more."""
-    rng, law = np.random.default_rng(2), MarchenkoPastur(60, 40, 1.0)
+    """2000 matrices: 2 expected, 10 or more has probability 5e-5; half the distance to the edge
+    gives far more."""
+    rng = np.random.default_rng(2)
+    law = MarchenkoPastur(60, 40, 1.0)
     top = np.linalg.svd(rng.normal(size=(2000, 60, 40)), compute_uv=False)[:, 0]
     assert (top > law.outlier).sum() < 10
     assert (top > (law.high + law.outlier) / 2).sum() > 20
@@ -113,9 +126,13 @@ def smooth_spectrum(rng, kind, n=60):
 
 @pytest.mark.parametrize("kind", ["independent", "repelling"])
 def test_spectra_without_a_gap_have_uniform_probabilities(kind):
-    """200 spectra; the distance of 200 uniform numbers from uniform exceeds 0.115 once in 100 times."""
+    """200 spectra; the distance of 200 uniform numbers from uniform exceeds 0.115 once in 100
+    times."""
     rng = np.random.default_rng(0)
-    p = [getattr(spacings(smooth_spectrum(rng, kind), draws=200, rng=rng), f"p_{kind}") for _ in range(200)]
+    p = [
+        getattr(spacings(smooth_spectrum(rng, kind), draws=200, rng=rng), f"p_{kind}")
+        for _ in range(200)
+    ]
     assert np.abs(np.sort(p) - (np.arange(200) + 0.5) / 200).max() < 0.115
 
 

@@ -1,4 +1,5 @@
-"""The study of replicas: the same numbers whoever computes them and however often they are stopped; checked results."""
+"""The study of replicas: the same numbers whoever computes them and however often they are
+stopped; checked results."""
 
 import json
 import os
@@ -26,7 +27,8 @@ from rbmkit.study.progress import status
 from rbmkit.study.protocols import CHECKPOINTS, PaperProtocol, Protocol, load_data, settings
 
 PROTOCOL = Protocol(data="bars", epochs=4.0)
-FIRST, SECOND = Member("PCD", 24, 0), Member("PCD", 24, 1)
+FIRST = Member("PCD", 24, 0)
+SECOND = Member("PCD", 24, 1)
 COMMAND = [sys.executable, "-m", "rbmkit", "study", "run"]
 OPTIONS = ["--data", "bars", "--epochs", "4", "--methods", "PCD", "--hidden", "24", "--replicas"]
 posix = pytest.mark.skipif(os.name == "nt", reason="needs signals and limits of POSIX")
@@ -48,7 +50,10 @@ def collected(done, tmp_path):
 
 
 def same(folder, other, *which):
-    return all((folder / f"{m.name}.npz").read_bytes() == (other / f"{m.name}.npz").read_bytes() for m in which)
+    return all(
+        (folder / f"{m.name}.npz").read_bytes() == (other / f"{m.name}.npz").read_bytes()
+        for m in which
+    )
 
 
 def wait_for(path, seconds=60):
@@ -67,14 +72,27 @@ def test_the_study_has_four_sizes_three_methods_and_five_replicas():
         ("CD", 500),
         ("Rdm", 500),
     }
-    assert [m.replica for m in everything] == sorted(m.replica for m in everything)  # a cut leaves a balanced study
+    # a cut leaves a balanced study
+    assert [m.replica for m in everything] == sorted(m.replica for m in everything)
     assert len({m.rng().random() for m in everything}) == 30
     assert [m.name for m in members(["CD"], [24, 24], [3, 3])] == ["cd-24-3"]
 
 
 def test_checkpoints_end_with_the_training():
     assert Protocol(epochs=15).checkpoints() == [epoch for epoch in CHECKPOINTS if epoch <= 15]
-    assert Protocol(epochs=2.5).checkpoints() == [0, 0.05, 0.1, 0.15, 0.2, 0.35, 0.5, 0.75, 1, 2, 2.5]
+    assert Protocol(epochs=2.5).checkpoints() == [
+        0,
+        0.05,
+        0.1,
+        0.15,
+        0.2,
+        0.35,
+        0.5,
+        0.75,
+        1,
+        2,
+        2.5,
+    ]
     assert Protocol(epochs=2.5).saves()[-3:] == [1, 2, 2.5]
 
 
@@ -92,10 +110,13 @@ def test_wrong_members_are_refused(wrong):
 
 @pytest.mark.parametrize("name", ["pcd-24-0", "cd-24-0", "rdm-24-0"])
 def test_the_estimates_bracket_the_exact_likelihood(done, collected, name):
-    study, patterns = rbmkit.study(collected), rbmkit.bars_and_stripes(5)
-    rbm, found = study.rbm(name), study.statistics(name)
+    study = rbmkit.study(collected)
+    patterns = rbmkit.bars_and_stripes(5)
+    rbm = study.rbm(name)
+    found = study.statistics(name)
     exact = -rbm.free_energy(patterns).mean() - exact_log_z(rbm)
-    upper, lower = found.log_likelihood("upper")[-1], found.log_likelihood("lower")[-1]
+    upper = found.log_likelihood("upper")[-1]
+    lower = found.log_likelihood("lower")[-1]
     assert upper > exact - 5 * found.log_z_low_stderr[-1] - 1e-3
     assert lower < exact + 5 * found.log_z_high_stderr[-1] + 1e-3
     assert abs(upper - exact) < 0.05
@@ -103,7 +124,8 @@ def test_the_estimates_bracket_the_exact_likelihood(done, collected, name):
 
 
 def test_a_small_layer_is_enumerated(collected):
-    rbm, found = rbmkit.study(collected).rbm("pcd-12-0"), rbmkit.study(collected).statistics("pcd-12-0")
+    rbm = rbmkit.study(collected).rbm("pcd-12-0")
+    found = rbmkit.study(collected).statistics("pcd-12-0")
     assert np.array_equal(found.log_z_low, found.log_z_high)
     assert not found.log_z_low_stderr.any()
     assert abs(found.log_z_low[-1] - exact_log_z(rbm)) < 1e-3  # W was rounded
@@ -128,28 +150,37 @@ def test_statistics_are_those_of_the_saved_states(done, collected):
         assert np.allclose(p.x_data[k, :5, 1], x.std(0))
         assert np.allclose(p.x_data[k, :5, 4], np.median(x, axis=0))
         y = rbm.hidden_mean(test) @ (Vt.T[:, :5] * sign)
-        assert np.abs(p.y_data[k, :5, 0] - y.mean(0)).max() < 5 * 0.5 / np.sqrt(len(test))  # one h for each v
-        rows, columns = U[:, :5] * sign, Vt.T[:, :5] * sign
-        exact = np.diag(np.cov((test @ rows).T, (rbm.hidden_mean(test) @ columns).T, ddof=0)[:5, 5:])
-        assert np.abs(p.cov_data[k, :5] - exact).max() < 5 * 0.5 * x.std(0).max() / np.sqrt(len(test))
+        # one h for each v
+        assert np.abs(p.y_data[k, :5, 0] - y.mean(0)).max() < 5 * 0.5 / np.sqrt(len(test))
+        rows = U[:, :5] * sign
+        columns = Vt.T[:, :5] * sign
+        exact = np.diag(
+            np.cov((test @ rows).T, (rbm.hidden_mean(test) @ columns).T, ddof=0)[:5, 5:]
+        )
+        assert np.abs(p.cov_data[k, :5] - exact).max() < 5 * 0.5 * x.std(0).max() / np.sqrt(
+            len(test)
+        )
         assert np.allclose(p.x0[k, :5], -(Vt[:5] @ rbm.b) * sign / s[:5], atol=1e-6)
         assert np.allclose(p.mu_x[k, :5], U[:, :5].sum(0) * sign / 2)
 
 
 def test_modes_are_followed_to_the_final_ones(collected):
     found = rbmkit.study(collected).statistics(FIRST.name)
-    leading, followed = found.leading, found.followed
+    leading = found.leading
+    followed = found.followed
     assert np.array_equal(leading.rank, np.tile(np.arange(8), (len(found.epochs), 1)))
     assert np.array_equal(followed.label, leading.rank)
     assert np.array_equal(followed.s[-1], leading.s[-1])
     assert (followed.rank[-1] == followed.label[-1]).all()
-    assert np.allclose(np.take_along_axis(found.singular_values, followed.rank, axis=1), followed.s, atol=1e-6)
+    assert np.allclose(
+        np.take_along_axis(found.singular_values, followed.rank, axis=1), followed.s, atol=1e-6
+    )
     same_label = leading.label[:-1, 0] == leading.label[1:, 0]
     turn = np.sum(found.U[:-1, :, 0].astype(float) * found.U[1:, :, 0], axis=1)
     assert (turn[same_label & (leading.overlap[:-1, 0] > 0.9)] > 0.7).all()  # no jump of sign
 
 
-# ---------------------------------------------------------------- the same numbers, whoever computes them
+# ---------------------------------------------------------- the same numbers, whoever computes them
 def test_two_processes_give_the_same_bytes(done, tmp_path):
     running.run(tmp_path, [FIRST, SECOND], PROTOCOL, jobs=2)
     assert same(done, tmp_path, FIRST, SECOND)
@@ -164,24 +195,36 @@ def test_a_killed_study_goes_on_to_the_same_bytes(done, tmp_path):
         process.send_signal(signal.SIGKILL)
     kept = (tmp_path / FIRST.name / "epoch_0.5.npz").stat().st_mtime_ns
     assert main(["study", "run", str(tmp_path), *OPTIONS, "0", "1"]) == 0
-    assert (tmp_path / FIRST.name / "epoch_0.5.npz").stat().st_mtime_ns == kept  # went on, did not start again
+    # went on, did not start again
+    assert (tmp_path / FIRST.name / "epoch_0.5.npz").stat().st_mtime_ns == kept
     assert same(done, tmp_path, FIRST, SECOND)
 
 
 def test_dask_workers_give_the_same_bytes_though_one_is_killed(done, tmp_path):
     distributed = pytest.importorskip("distributed")
-    options = {"host": "127.0.0.1", "dashboard_address": None, "n_workers": 2, "threads_per_worker": 1}
+    options = {
+        "host": "127.0.0.1",
+        "dashboard_address": None,
+        "n_workers": 2,
+        "threads_per_worker": 1,
+    }
     with distributed.LocalCluster(**options) as cluster:
 
         def kill():
             wait_for(tmp_path / FIRST.name / "epoch_0.2.npz")
-            os.kill(next(iter(cluster.workers.values())).pid, signal.SIGTERM if os.name == "nt" else signal.SIGKILL)
+            os.kill(
+                next(iter(cluster.workers.values())).pid,
+                signal.SIGTERM if os.name == "nt" else signal.SIGKILL,
+            )
 
         killer = threading.Thread(target=kill)
         killer.start()
         engine = {"backend": "dask", "scheduler": cluster.scheduler_address}
         work = threading.Thread(
-            target=running.run, args=(tmp_path, [FIRST, SECOND], PROTOCOL), kwargs=engine, daemon=True
+            target=running.run,
+            args=(tmp_path, [FIRST, SECOND], PROTOCOL),
+            kwargs=engine,
+            daemon=True,
         )
         work.start()
         work.join(timeout=120)
@@ -194,17 +237,32 @@ def test_a_member_that_dask_gives_up_is_an_error(tmp_path):
     """And not a run that waits for ever."""
     distributed = pytest.importorskip("distributed")
     dask = pytest.importorskip("dask")
-    options = {"host": "127.0.0.1", "dashboard_address": None, "n_workers": 1, "threads_per_worker": 1}
-    with dask.config.set({"distributed.scheduler.allowed-failures": 0}), distributed.LocalCluster(**options) as cluster:
+    options = {
+        "host": "127.0.0.1",
+        "dashboard_address": None,
+        "n_workers": 1,
+        "threads_per_worker": 1,
+    }
+    with (
+        dask.config.set({"distributed.scheduler.allowed-failures": 0}),
+        distributed.LocalCluster(**options) as cluster,
+    ):
 
         def kill():
             wait_for(tmp_path / FIRST.name / "epoch_0.2.npz")
-            os.kill(next(iter(cluster.workers.values())).pid, signal.SIGTERM if os.name == "nt" else signal.SIGKILL)
+            os.kill(
+                next(iter(cluster.workers.values())).pid,
+                signal.SIGTERM if os.name == "nt" else signal.SIGKILL,
+            )
 
         killer = threading.Thread(target=kill)
         killer.start()
-        with pytest.raises(RuntimeError, match=f"1 of 1 members failed:\n{FIRST.name}: Attempted to run task"):
-            running.run(tmp_path, [FIRST], PROTOCOL, backend="dask", scheduler=cluster.scheduler_address)
+        with pytest.raises(
+            RuntimeError, match=f"1 of 1 members failed:\n{FIRST.name}: Attempted to run task"
+        ):
+            running.run(
+                tmp_path, [FIRST], PROTOCOL, backend="dask", scheduler=cluster.scheduler_address
+            )
         killer.join()
 
 
@@ -219,7 +277,9 @@ def test_dask_needs_an_address_and_its_package(tmp_path, monkeypatch):
 
 
 # ---------------------------------------------------------------- the paper's protocol
-SHORT = PaperProtocol(data="bars", epochs=8.0, learning_rate=3e-2, slow_rate=3e-2, until=9.0, least=1.0, longest=24.0)
+SHORT = PaperProtocol(
+    data="bars", epochs=8.0, learning_rate=3e-2, slow_rate=3e-2, until=9.0, least=1.0, longest=24.0
+)
 STRONG = [Member("PCD", 24, 0), Member("PCD", 24, 3), Member("CD", 24, 0), Member("Rdm", 24, 1)]
 
 
@@ -233,7 +293,8 @@ def strong(tmp_path_factory):
 
 
 def test_the_two_protocols_train_as_they_say():
-    mild, paper = Protocol(data="bars"), PaperProtocol(data="bars")
+    mild = Protocol(data="bars")
+    paper = PaperProtocol(data="bars")
     examples, _ = load_data(mild)
     logit = np.log(examples.mean(axis=0) / (1 - examples.mean(axis=0)))
     for member, protocol, rate, centred, fields in (
@@ -244,7 +305,8 @@ def test_the_two_protocols_train_as_they_say():
         (Member("Rdm", 24, 0), paper, ("Adam", 1e-4), False, False),
     ):
         training = protocol.start(member, examples)
-        options, rbm = training.options(), training.rbm
+        options = training.options()
+        rbm = training.rbm
         assert (options["optimiser"]["name"], options["optimiser"]["learning_rate"]) == rate
         assert (options["centred"], options["steps"], options["batch_size"]) == (centred, 5, 500)
         assert np.allclose(rbm.a, logit, atol=1e-5) == fields
@@ -260,26 +322,37 @@ def test_strong_trainings_end_above_their_threshold_or_at_their_last_epoch(stron
     assert first["pcd-24-0"].max() > SHORT.until
     for name in ("cd-24-0", "rdm-24-1"):
         assert first[name][-1] > SHORT.until or epochs[name][-1] == SHORT.longest
-        assert (first[name][(epochs[name] >= SHORT.least) & (epochs[name] < epochs[name][-1])] <= SHORT.until).all()
+        assert (
+            first[name][(epochs[name] >= SHORT.least) & (epochs[name] < epochs[name][-1])]
+            <= SHORT.until
+        ).all()
     assert first["cd-24-0"][-1] > SHORT.until
     assert epochs["cd-24-0"][-1] < SHORT.longest
     paper = PaperProtocol()
     assert paper.saves("PCD")[-3:] == [90, 95, 100]
     assert paper.checkpoints("PCD")[-3:] == [80, 90, 100]
     assert (paper.saves("CD")[-2:], paper.checkpoints("Rdm")[-2:]) == ([295, 300], [290, 300])
-    assert all(set(paper.checkpoints(method)) <= set(paper.saves(method)) for method in ("PCD", "CD", "Rdm"))
+    assert all(
+        set(paper.checkpoints(method)) <= set(paper.saves(method))
+        for method in ("PCD", "CD", "Rdm")
+    )
 
 
 def test_a_strong_training_that_was_copied_is_not_trained_again(strong, tmp_path):
     member = Member("CD", 24, 0)
-    shutil.copytree(strong / member.name, tmp_path / member.name, ignore=shutil.ignore_patterns("check*"))
+    shutil.copytree(
+        strong / member.name, tmp_path / member.name, ignore=shutil.ignore_patterns("check*")
+    )
     before = {path.name: path.stat().st_mtime_ns for path in (tmp_path / member.name).iterdir()}
     last = sorted(before, key=lambda name: float(name[6:-4]))[-1]
     running.run(tmp_path, [member], SHORT)
-    states = {path.name: path.stat().st_mtime_ns for path in (tmp_path / member.name).glob("epoch*")}
+    states = {
+        path.name: path.stat().st_mtime_ns for path in (tmp_path / member.name).glob("epoch*")
+    }
     assert states == before
     assert same(strong, tmp_path, member)
-    home, result = tmp_path / member.name, tmp_path / f"{member.name}.npz"
+    home = tmp_path / member.name
+    result = tmp_path / f"{member.name}.npz"
     for path in (*home.glob("check*"), home / last, result):
         path.unlink()
     running.run(tmp_path, [member], SHORT)  # goes on to the same end
@@ -290,8 +363,11 @@ def test_strong_models_are_found_along_their_training(strong):
     examples, test = load_data(SHORT)
     study = rbmkit.study(strong / "results")
     first = study.statistics("pcd-24-0")
-    crossed = [first.epochs[np.argmax(first.singular_values[:, 0] >= mark)] for mark in (10, 20)
-               if first.singular_values[:, 0].max() >= mark]  # fmt: skip
+    crossed = [
+        first.epochs[np.argmax(first.singular_values[:, 0] >= mark)]
+        for mark in (10, 20)
+        if first.singular_values[:, 0].max() >= mark
+    ]
     assert study.snapshots("pcd-24-0") == sorted({*crossed, 8})
     for epoch in study.snapshots("pcd-24-0"):
         exact = Training.resume(strong / "pcd-24-0" / f"epoch_{epoch:g}.npz", examples).rbm
@@ -310,7 +386,11 @@ def test_strong_models_are_found_along_their_training(strong):
 
 def test_space_goes_to_the_first_replicas():
     values = np.array([0.5, 9.0, 12.0, 18.0, 22.0, 40.0, 50.0])
-    kept = {(M, k): PaperProtocol().kept(Member("PCD", M, k), values) for M in (500, 784) for k in range(4)}
+    kept = {
+        (M, k): PaperProtocol().kept(Member("PCD", M, k), values)
+        for M in (500, 784)
+        for k in range(4)
+    }
     assert kept == {(500, 0): [2, 4, 5, 6], (500, 1): [6], (500, 2): [6], (500, 3): []} | {
         (784, k): [6] if k == 0 else [] for k in range(4)
     }
@@ -322,10 +402,15 @@ def test_strong_members_keep_what_the_mean_does_not_explain(strong):
     contrast = examples.mean(axis=0) - 0.5
     for k, epoch in enumerate(found.epochs):
         rbm = Training.resume(strong / "cd-24-0" / f"epoch_{epoch:g}.npz", examples).rbm
-        p, q = np.eye(25) - np.outer(contrast, contrast) / (contrast @ contrast), np.eye(24) - 1 / 24
-        assert np.allclose(found.rest_values[k], np.linalg.svd(p @ rbm.W @ q, compute_uv=False)[:20], atol=1e-5)
+        p = np.eye(25) - np.outer(contrast, contrast) / (contrast @ contrast)
+        q = np.eye(24) - 1 / 24
+        assert np.allclose(
+            found.rest_values[k], np.linalg.svd(p @ rbm.W @ q, compute_uv=False)[:20], atol=1e-5
+        )
         activity = rbm.hidden_mean(test).mean(axis=0)
-        assert np.allclose(found.activity[k, [0, 1, 4]], [activity.mean(), activity.std(), np.median(activity)])
+        assert np.allclose(
+            found.activity[k, [0, 1, 4]], [activity.mean(), activity.std(), np.median(activity)]
+        )
     with_estimate = np.isfinite(found.log_z_low)
     assert np.array_equal(found.vector_epochs, found.epochs[with_estimate])
     assert with_estimate[-1]
@@ -349,7 +434,9 @@ def test_the_two_protocols_do_not_mix(strong, done, tmp_path, monkeypatch):
 # ---------------------------------------------------------------- what can go wrong
 def test_two_runs_do_not_share_a_folder(tmp_path):
     with working_folder.locked(tmp_path):
-        answer = subprocess.run([*COMMAND, tmp_path, *OPTIONS, "0"], capture_output=True, text=True, check=False)
+        answer = subprocess.run(
+            [*COMMAND, tmp_path, *OPTIONS, "0"], capture_output=True, text=True, check=False
+        )
     assert answer.returncode == 1
     assert f"in use by process {os.getpid()} on" in answer.stderr
     assert not (tmp_path / "study.json").exists()
@@ -364,24 +451,34 @@ def test_a_folder_has_one_protocol(done):
 
 @posix
 def test_a_full_disk_is_named_and_costs_nothing(done, tmp_path):
-    shutil.copytree(done / FIRST.name, tmp_path / FIRST.name, ignore=lambda _, names: set(names) - {"epoch_0.npz"})
+    shutil.copytree(
+        done / FIRST.name,
+        tmp_path / FIRST.name,
+        ignore=lambda _, names: set(names) - {"epoch_0.npz"},
+    )
     before = (tmp_path / FIRST.name / "epoch_0.npz").read_bytes()
     limit = "import resource, sys; resource.setrlimit(resource.RLIMIT_FSIZE, (7000, 7000)); "
     script = limit + "from rbmkit.__main__ import main; sys.exit(main(sys.argv[1:]))"
     command = [sys.executable, "-c", script, "study", "run", tmp_path, *OPTIONS, "0"]
     answer = subprocess.run(command, capture_output=True, text=True, check=False)
     assert answer.returncode == 1
-    assert f"cannot write {tmp_path / FIRST.name / 'epoch_0.05.npz'}: File too large" in answer.stderr
+    assert (
+        f"cannot write {tmp_path / FIRST.name / 'epoch_0.05.npz'}: File too large" in answer.stderr
+    )
     assert [path.name for path in (tmp_path / FIRST.name).iterdir()] == ["epoch_0.npz"]
     assert (tmp_path / FIRST.name / "epoch_0.npz").read_bytes() == before
     assert main(["study", "run", str(tmp_path), *OPTIONS, "0"]) == 0  # there is room again
     assert same(done, tmp_path, FIRST)
 
 
-@pytest.mark.parametrize(("kind", "epoch"), [("truncated", 4), ("altered", 4), ("foreign", 4), ("foreign", 2)])
+@pytest.mark.parametrize(
+    ("kind", "epoch"), [("truncated", 4), ("altered", 4), ("foreign", 4), ("foreign", 2)]
+)
 def test_a_damaged_state_is_named_and_kept_and_the_other_members_go_on(done, tmp_path, kind, epoch):
     for member in (FIRST, SECOND):
-        shutil.copytree(done / member.name, tmp_path / member.name, ignore=shutil.ignore_patterns("check*"))
+        shutil.copytree(
+            done / member.name, tmp_path / member.name, ignore=shutil.ignore_patterns("check*")
+        )
     path = tmp_path / FIRST.name / f"epoch_{epoch}.npz"
     content = bytearray(path.read_bytes())
     if kind == "altered":
@@ -424,8 +521,11 @@ def test_leftovers_and_workers_of_a_killed_run_go(tmp_path):
         [*COMMAND, tmp_path, *OPTIONS, "0", "1", "--jobs", "2"], stderr=subprocess.DEVNULL
     ) as process:
         wait_for(tmp_path / FIRST.name / "epoch_0.5.npz")
-        workers = [int(path.parts[2]) for path in Path("/proc").glob("[0-9]*/stat")
-                   if path.exists() and path.read_text().rpartition(")")[2].split()[1] == str(process.pid)]  # fmt: skip
+        workers = [
+            int(path.parts[2])
+            for path in Path("/proc").glob("[0-9]*/stat")
+            if path.exists() and path.read_text().rpartition(")")[2].split()[1] == str(process.pid)
+        ]
         process.send_signal(signal.SIGKILL)
     deadline = time.monotonic() + 30
     while any(Path(f"/proc/{pid}").exists() for pid in workers) and time.monotonic() < deadline:
@@ -467,7 +567,9 @@ def test_rounding_is_as_stated(done, collected):
 
 
 def test_collecting_again_keeps_the_others(done, collected, tmp_path):
-    shutil.copytree(done, tmp_path / "part", ignore=shutil.ignore_patterns("pcd-24-1*", "rdm*", "cd*"))
+    shutil.copytree(
+        done, tmp_path / "part", ignore=shutil.ignore_patterns("pcd-24-1*", "rdm*", "cd*")
+    )
     digests = read_sums(collected)
     running.collect(tmp_path / "part", collected)
     assert read_sums(collected) == digests
@@ -487,7 +589,9 @@ def test_a_damaged_result_is_not_collected(collected, tmp_path):
 def test_a_damaged_result_is_named(collected, kind):
     path = collected / "pcd-24-0.npz"
     content = path.read_bytes()
-    path.write_bytes(content[:-1] if kind == "truncated" else content[:-1] + bytes([content[-1] ^ 1]))
+    path.write_bytes(
+        content[:-1] if kind == "truncated" else content[:-1] + bytes([content[-1] ^ 1])
+    )
     if kind == "missing":
         path.unlink()
     study = rbmkit.study(collected)
@@ -496,7 +600,9 @@ def test_a_damaged_result_is_named(collected, kind):
     study.rbm("pcd-24-1")
 
 
-@pytest.mark.parametrize("content", [None, "", "0123  pcd-24-0.npz\n", f"{'0' * 64}  ../mnist.npz\n"])
+@pytest.mark.parametrize(
+    "content", [None, "", "0123  pcd-24-0.npz\n", f"{'0' * 64}  ../mnist.npz\n"]
+)
 def test_a_damaged_list_of_checksums_is_named(collected, content):
     (collected / SUMS).unlink()
     if content is not None:
@@ -560,7 +666,11 @@ def test_an_open_bracket_is_drawn_open(strong):
     found = study.statistics("cd-24-0")
     upper, lower = (found.log_likelihood(end)[None] for end in ("upper", "lower"))
     fig, (left, right) = brackets_open(
-        {"one": {"CD": (found.epochs, upper, lower)}, "two": {"PCD": (found.epochs, upper, lower - 5)}}, ylim=(-99, 0)
+        {
+            "one": {"CD": (found.epochs, upper, lower)},
+            "two": {"PCD": (found.epochs, upper, lower - 5)},
+        },
+        ylim=(-99, 0),
     )
     known = np.isfinite(upper[0])
     assert np.allclose(left.lines[0].get_xydata(), np.column_stack([found.epochs, upper[0]])[known])
@@ -574,20 +684,27 @@ def test_an_open_bracket_is_drawn_open(strong):
 
 # ---------------------------------------------------------------- what ships
 def test_the_shipped_results_are_complete_and_small():
-    study, folder = rbmkit.study(), data_folder()
+    study = rbmkit.study()
+    folder = data_folder()
     assert set(study.names) == {member.name for member in members()}
     for name in study.names:
         found = study.statistics(name)
         assert {key: found.text[key] for key in settings(Protocol())} == settings(Protocol())
         assert found.epochs.tolist() == Protocol().checkpoints()
         assert found.rounding[1] < 0.05
-    assert {path.name for path in (folder / "study").iterdir()} == {SUMS, *(f"{name}.npz" for name in study.names)}
+    assert {path.name for path in (folder / "study").iterdir()} == {
+        SUMS,
+        *(f"{name}.npz" for name in study.names),
+    }
     assert sum(path.stat().st_size for path in folder.rglob("*.npz")) < 110e6
 
 
 def test_the_shipped_strong_models_are_strong():
-    """A stored model with a singular value above 35 for each method; measurements are those of the stored weights."""
-    study, protocol, test = rbmkit.study("paper"), PaperProtocol(), rbmkit.mnist().test
+    """A stored model with a singular value above 35 for each method; measurements are those of
+    the stored weights."""
+    study = rbmkit.study("paper")
+    protocol = PaperProtocol()
+    test = rbmkit.mnist().test
     assert set(study.names) <= {member.name for member in members()}
     for name in study.names:
         found = study.statistics(name)
@@ -599,19 +716,32 @@ def test_the_shipped_strong_models_are_strong():
         name = study.members(method=method, hidden=500)[0]
         found = study.statistics(name)
         assert len(study.snapshots(name)) >= 3
-        assert np.allclose(found.singular_values[-1], np.linalg.svd(study.rbm(name).W, compute_uv=False), atol=5e-3)
+        assert np.allclose(
+            found.singular_values[-1], np.linalg.svd(study.rbm(name).W, compute_uv=False), atol=5e-3
+        )
         free = study.rbm(name).free_energy(test).mean()
         assert np.isclose(found.free_energy_test[-1] + found.rounding[0], free, atol=1e-6)
         for epoch in study.snapshots(name):
             exact = found.singular_values[found.epochs == epoch][0]
-            assert np.allclose(exact, np.linalg.svd(study.rbm(name, epoch).W, compute_uv=False), atol=5e-3)
+            assert np.allclose(
+                exact, np.linalg.svd(study.rbm(name, epoch).W, compute_uv=False), atol=5e-3
+            )
 
 
 def test_the_shipped_measurements_are_those_of_the_shipped_weights():
-    study, test = rbmkit.study(), rbmkit.mnist().test
+    study = rbmkit.study()
+    test = rbmkit.mnist().test
     for name in study.members(method="PCD", hidden=500)[:1] + study.members(method="CD")[:1]:
-        rbm, found = study.rbm(name), study.statistics(name)
-        assert np.allclose(found.singular_values[-1], np.linalg.svd(rbm.W, compute_uv=False), atol=2e-3)
-        assert np.isclose(found.free_energy_test[-1] + found.rounding[0], rbm.free_energy(test).mean(), atol=1e-6)
-        assert np.allclose(np.abs((test[:2000] @ found.U[-1, :, 0].astype(float)).mean()),
-                           np.abs(found.leading.x_data[-1, 0, 0]), atol=1e-2)  # fmt: skip
+        rbm = study.rbm(name)
+        found = study.statistics(name)
+        assert np.allclose(
+            found.singular_values[-1], np.linalg.svd(rbm.W, compute_uv=False), atol=2e-3
+        )
+        assert np.isclose(
+            found.free_energy_test[-1] + found.rounding[0], rbm.free_energy(test).mean(), atol=1e-6
+        )
+        assert np.allclose(
+            np.abs((test[:2000] @ found.U[-1, :, 0].astype(float)).mean()),
+            np.abs(found.leading.x_data[-1, 0, 0]),
+            atol=1e-2,
+        )

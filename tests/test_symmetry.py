@@ -25,7 +25,9 @@ def small_rotations():
 def small_wells():
     rbms = [RBM.random(150, 120, sigma=sigma, rng=0) for sigma in (0.05, 0.8)]
     data = np.random.default_rng(0).integers(0, 2, (40, 150))
-    return explorers.Wells({epoch: (rbm, modes(rbm)) for epoch, rbm in zip((0.0, 1.0), rbms)}, data, rng=0)
+    return explorers.Wells(
+        {epoch: (rbm, modes(rbm)) for epoch, rbm in zip((0.0, 1.0), rbms)}, data, rng=0
+    )
 
 
 def shades(fig):
@@ -37,8 +39,15 @@ def test_rotation_explorer_draws_the_rotated_model(small_rotations):
     source = small_rotations
     for angle in (0, 90, 180):
         R = rotation(np.eye(12)[None, [0, 3]], [np.deg2rad(angle)])
-        expected = source.noise < 1 / (1 + np.exp(-(source.field + (R.apply(source.coefficients.T).T
-                                                                   - source.coefficients) @ source.U.T)))  # fmt: skip
+        expected = source.noise < 1 / (
+            1
+            + np.exp(
+                -(
+                    source.field
+                    + (R.apply(source.coefficients.T).T - source.coefficients) @ source.U.T
+                )
+            )
+        )
         changed = (expected != source.before).sum(axis=1).mean()
         assert f"{changed:.1f} pixels" in source.figure(1, 4, angle).axes[0].get_title()
     assert "choose two" in source.figure(2, 2, 90).axes[0].get_title()
@@ -80,8 +89,11 @@ def test_explorers_without_ipywidgets(monkeypatch, capsys, small_rotations, smal
 
 def test_figures_show_what_they_are_given():
     rng = np.random.default_rng(0)
-    _, ax = figures.divergences({"a": ([500, 784], [[0.1, 0.3], [0.2]])}, {"null": np.array([0.001, 0.003])})
-    point, band = ax.containers[0], ax.patches[0]
+    _, ax = figures.divergences(
+        {"a": ([500, 784], [[0.1, 0.3], [0.2]])}, {"null": np.array([0.001, 0.003])}
+    )
+    point = ax.containers[0]
+    band = ax.patches[0]
     np.testing.assert_allclose(np.array(point[0].get_ydata(), float), [0.2, 0.2])
     bars = np.array([bar[:, 1] for bar in point[2][0].get_segments()])
     np.testing.assert_allclose(bars, [[0.1, 0.3], [0.2, 0.2]])
@@ -95,17 +107,25 @@ def test_figures_show_what_they_are_given():
     tile = ax[0, 1].images[0].get_array()[31:59, 1:29]
     assert ((tile < 1).any(axis=2) == images[5].reshape(28, 28)).all()
     _, ax = figures.mosaics({"one": images, "two": 1 - images})
-    assert len(np.unique(ax[0, 1].images[0].get_array()[1:29, 1:29].reshape(-1, 3), axis=0)) == 2  # blue and orange
+    # blue and orange
+    assert len(np.unique(ax[0, 1].images[0].get_array()[1:29, 1:29].reshape(-1, 3), axis=0)) == 2
     _, ax = figures.overlaps({"a": np.eye(3)})
     np.testing.assert_array_equal(ax[0, 0].images[0].get_array(), np.eye(3))
 
 
 def test_order_parameters_have_ribbons_of_the_states_and_bars_of_the_replicas():
     t = np.arange(3.0)
-    series = {name: (t, 0.1 * np.ones(3), None if name == "mu" else np.ones(3)) for name in ("mu", "data", "samples")}
+    series = {
+        name: (t, 0.1 * np.ones(3), None if name == "mu" else np.ones(3))
+        for name in ("mu", "data", "samples")
+    }
     _, ax = figures.order_parameters([("M = 5", t, (series, series))])
     assert len(ax[0, 0].containers) == 3
-    ribbons = [c for c in ax[0, 0].collections if type(c).__name__ in ("FillBetweenPolyCollection", "PolyCollection")]
+    ribbons = [
+        c
+        for c in ax[0, 0].collections
+        if type(c).__name__ in ("FillBetweenPolyCollection", "PolyCollection")
+    ]
     assert len(ribbons) == 2
     assert ribbons[0].get_paths()[0].get_extents().intervaly == pytest.approx([-1, 3])
     bars = np.array([bar[:, 1] for bar in ax[0, 0].containers[1][2][0].get_segments()])
@@ -115,7 +135,9 @@ def test_order_parameters_have_ribbons_of_the_states_and_bars_of_the_replicas():
 def test_landau_and_effect_panels():
     z = np.linspace(-3, 3, 61)
     f = (z**2 - 1) ** 2
-    _, ax = figures.double_wells([("epoch 1", z, (f, 0.1 * f), np.array([f, f, f]), z, 5 + f)], ceiling=2.0)
+    _, ax = figures.double_wells(
+        [("epoch 1", z, (f, 0.1 * f), np.array([f, f, f]), z, 5 + f)], ceiling=2.0
+    )
     line = next(line for line in ax[0, 0].lines if line.get_label() == "Landau's $f_1$")
     keep = np.isfinite(line.get_ydata())
     np.testing.assert_allclose(line.get_ydata()[keep], f[f < 2])
@@ -125,7 +147,8 @@ def test_landau_and_effect_panels():
     _, ax = figures.two_order_parameters([("t", z, {"digits": (f, f), "mu": (z,)})])
     np.testing.assert_allclose(ax[0, 1].lines[2].get_ydata(), z)
     assert (ax[0, 0].get_xscale(), ax[0, 1].get_xscale()) == ("linear", "log")
-    rank, y = np.array([1, 10, 100]), np.array([3.0, 2.0, 1.0])
+    rank = np.array([1, 10, 100])
+    y = np.array([3.0, 2.0, 1.0])
     _, ax = figures.effects(rank, {"size": ("pixels", y, 0.1 * y, (1.5, 0.2))})
     np.testing.assert_array_equal(ax[0, 0].containers[0][0].get_ydata(), y)
     assert ax[0, 0].get_xscale() == "log"
@@ -134,5 +157,7 @@ def test_landau_and_effect_panels():
     np.testing.assert_allclose(ax.lines[0].get_ydata(), 1.1 * rank)
     _, ax = figures.collapse({"M = 5": np.array([[1.0, 0.5], [2.0, 0.7]])}, z, np.ones(61), 4.5)
     np.testing.assert_array_equal(ax.lines[0].get_xydata(), [[1.0, 0.5], [2.0, 0.7]])
-    _, ax = figures.weight_histograms({"a": (np.random.default_rng(0).normal(size=(50, 40)), np.zeros((50, 40)))})
+    _, ax = figures.weight_histograms(
+        {"a": (np.random.default_rng(0).normal(size=(50, 40)), np.zeros((50, 40)))}
+    )
     assert ax[0, 0].get_yscale() == "log"

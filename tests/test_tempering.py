@@ -1,4 +1,5 @@
-"""Replica exchange: every rung follows its enumerated law from a wrong start, and ln Z is right within its error."""
+"""Replica exchange: every rung follows its enumerated law from a wrong start, and ln Z is right
+within its error."""
 
 import doctest
 import json
@@ -24,15 +25,22 @@ def rbm_of(N=5, M=4, scale=1.5, seed=1):
 
 
 def two_wells(strength=10.0, N=12, M=8):
-    """A ferromagnet, h coupled to v - 1/2: all on or all off, equally likely but for a small field."""
+    """A ferromagnet, h coupled to v - 1/2: all on or all off, equally likely but for a small
+    field."""
     W = np.full((N, M), strength / np.sqrt(N * M))
     return RBM(W, -W.sum(axis=1) / 2 + 0.05, -W.sum(axis=0) / 2)
 
 
 def paths():
-    rbm, other = rbm_of(), rbm_of(scale=0.7, seed=2)
-    base, centred = independent(rbm), independent(rbm, np.random.default_rng(0).random((50, 5)) < 0.3)
-    return {"temperature": [base, rbm], "centred": [centred, rbm], "trajectory": [centred, other, rbm]}
+    rbm = rbm_of()
+    other = rbm_of(scale=0.7, seed=2)
+    base = independent(rbm)
+    centred = independent(rbm, np.random.default_rng(0).random((50, 5)) < 0.3)
+    return {
+        "temperature": [base, rbm],
+        "centred": [centred, rbm],
+        "trajectory": [centred, other, rbm],
+    }
 
 
 def law(rbm):
@@ -46,7 +54,8 @@ def p_value(v, rbm, p=None):
     expected = (law(rbm) if p is None else p) * len(v)
     few = expected < 10
     if few.any():
-        counts, expected = np.append(counts[~few], counts[few].sum()), np.append(expected[~few], expected[few].sum())
+        counts = np.append(counts[~few], counts[few].sum())
+        expected = np.append(expected[~few], expected[few].sum())
     return chi2.sf(((counts - expected) ** 2 / expected).sum(), len(counts) - 1)
 
 
@@ -59,16 +68,20 @@ def test_every_rung_reaches_its_enumerated_law_from_a_wrong_start(name):
     run.run(60)
     for place, v in zip(rungs, run.states, strict=True):
         assert p_value(v, run.rung(place)) > P_VALUE
-        assert p_value(v, run.rung(abs(place - 0.1))) < P_VALUE  # the test can tell neighbours apart
+        # the test can tell neighbours apart
+        assert p_value(v, run.rung(abs(place - 0.1))) < P_VALUE
 
 
 @pytest.mark.parametrize("name", ["temperature", "centred", "trajectory"])
 def test_one_sweep_leaves_the_product_of_the_laws_unchanged(name):
-    """Starts drawn from the exact law of each rung; exchanges happen, and pairs of rungs stay independent."""
-    path, n = paths()[name], 60_000
+    """Starts drawn from the exact law of each rung; exchanges happen, and pairs of rungs stay
+    independent."""
+    path = paths()[name]
+    n = 60_000
     rungs = np.linspace(0, len(path) - 1, 4)
     run = Tempering(path, ladders=n, rungs=rungs, rng=2)
-    rng, states = np.random.default_rng(3), all_states(5)
+    rng = np.random.default_rng(3)
+    states = all_states(5)
     run._v[:] = [states[rng.choice(32, size=n, p=law(run.rung(t)))] for t in rungs]
     run.run(2, every=1)
     assert (run.result().acceptance > 0.05).all()
@@ -80,28 +93,36 @@ def test_one_sweep_leaves_the_product_of_the_laws_unchanged(name):
 
 
 def test_exchanges_obey_detailed_balance():
-    """pi(v, u) P(swap | v, u) = pi(u, v) P(swap | u, v), from the works and the acceptances that the kernel used."""
-    path, rungs = paths()["trajectory"], np.array([0.0, 0.6, 1.4, 2.0])
+    """pi(v, u) P(swap | v, u) = pi(u, v) P(swap | u, v), from the works and the acceptances that
+    the kernel used."""
+    path = paths()["trajectory"]
+    rungs = np.array([0.0, 0.6, 1.4, 2.0])
     n = 200_000
-    run = Tempering(path, ladders=n, rungs=rungs, start=np.random.default_rng(4).integers(0, 2, (n, 5)), rng=5)
+    run = Tempering(
+        path, ladders=n, rungs=rungs, start=np.random.default_rng(4).integers(0, 2, (n, 5)), rng=5
+    )
     run._v[1] = np.random.default_rng(6).integers(0, 2, (n, 5))
     before = run.states
     run.run(1)
-    low, high = run.rung(0), run.rung(0.6)
+    low = run.rung(0)
+    high = run.rung(0.6)
     states = all_states(5)
     energy = low.free_energy(states)[:, None] + high.free_energy(states)[None]  # -ln pi(v, u)
     swapped = run._replica[:, 0] == 1
     v, u = (before[r] @ 2 ** np.arange(5) for r in (0, 1))
     probability = np.exp(np.minimum(energy - energy.T, 0))[v, u]  # min(1, pi(u, v) / pi(v, u))
     assert 0.05 < probability.mean() < 0.95
-    z = (swapped - probability)[probability < 1] / np.sqrt((probability * (1 - probability))[probability < 1])
+    z = (swapped - probability)[probability < 1] / np.sqrt(
+        (probability * (1 - probability))[probability < 1]
+    )
     assert swapped[probability == 1].all()
     assert abs(z.mean()) < 5 / np.sqrt(len(z))
     assert abs(np.mean(z * (probability[probability < 1] - 0.5))) < 5 / np.sqrt(len(z))
 
 
 def test_it_crosses_where_gibbs_sampling_does_not():
-    """Two wells; all ladders start in one. Gibbs stays there, tempering fills both as enumeration says."""
+    """Two wells; all ladders start in one. Gibbs stays there, tempering fills both as
+    enumeration says."""
     from rbmkit import gibbs
 
     rbm = two_wells()
@@ -127,8 +148,12 @@ def test_log_z_of_all_rungs_is_exact_within_its_error(name):
 
 def test_error_bars_are_those_of_repeated_runs():
     rbm = rbm_of()
-    rungs, exact = np.array([0.0, 0.4, 1.0]), exact_log_z(rbm)
-    runs = [Tempering([independent(rbm), rbm], ladders=20, rungs=rungs, rng=k).run(300).result() for k in range(60)]
+    rungs = np.array([0.0, 0.4, 1.0])
+    exact = exact_log_z(rbm)
+    runs = [
+        Tempering([independent(rbm), rbm], ladders=20, rungs=rungs, rng=k).run(300).result()
+        for k in range(60)
+    ]
     z = np.array([(run.log_z[-1] - exact) / run.log_z_stderr[-1] for run in runs])
     assert 0.6 < np.mean(z**2) < 2.0  # t with 19 degrees of freedom: 1.12, standard error 0.2
     assert abs(z.mean()) < 5 / np.sqrt(60)
@@ -138,24 +163,30 @@ def test_log_z_agrees_with_annealing():
     rbm = rbm_of(60, 40, scale=0.5)
     estimate = ais(rbm, chains=500, temperatures=500, rng=10)
     result = Tempering([independent(rbm), rbm], ladders=40, rng=11).adapt(400).run(1000).result()
-    assert abs(result.log_z[-1] - estimate.value) < 5 * np.hypot(result.log_z_stderr[-1], estimate.stderr)
+    assert abs(result.log_z[-1] - estimate.value) < 5 * np.hypot(
+        result.log_z_stderr[-1], estimate.stderr
+    )
 
 
 # ---------------------------------------------------------------- ladder and records
 def test_independent_units_have_the_means_of_the_examples():
-    rbm, states = rbm_of(), np.random.default_rng(0).random((200, 5)) < 0.4
+    rbm = rbm_of()
+    states = np.random.default_rng(0).random((200, 5)) < 0.4
     base = independent(rbm, states)
     assert not base.W.any()
     np.testing.assert_allclose(expit(base.a), states.mean(axis=0), rtol=1e-12)
     np.testing.assert_allclose(expit(base.b), rbm.hidden_mean(states).mean(axis=0), rtol=1e-12)
     assert not np.concatenate([independent(rbm).a, independent(rbm).b]).any()
-    assert expit(independent(rbm, np.zeros(5)).a) == pytest.approx(0.01)  # a mean of 0 would be an infinite field
+    # a mean of 0 would be an infinite field
+    assert expit(independent(rbm, np.zeros(5)).a) == pytest.approx(0.01)
 
 
 def test_rungs_are_placed_for_the_acceptance_that_was_asked_for():
     rbm = rbm_of(60, 40, scale=0.8)
     for acceptance in (0.3, 0.7):
-        run = Tempering([independent(rbm), rbm], ladders=30, rng=12).adapt(800, acceptance=acceptance)
+        run = Tempering([independent(rbm), rbm], ladders=30, rng=12).adapt(
+            800, acceptance=acceptance
+        )
         found = run.run(400).result().acceptance
         assert np.all(np.abs(found - acceptance) < 0.15)
         assert run.rungs[0] == 0
@@ -163,7 +194,8 @@ def test_rungs_are_placed_for_the_acceptance_that_was_asked_for():
 
 
 def test_journeys_of_a_known_history():
-    """Three rungs, one ladder; replica 0 goes up and comes back, 2 comes down without having been at the bottom."""
+    """Three rungs, one ladder; replica 0 goes up and comes back, 2 comes down without having
+    been at the bottom."""
     history = np.array([[0, 1, 2], [1, 0, 2], [1, 2, 0], [2, 1, 0], [2, 0, 1], [0, 2, 1]])[:, None]
     trips, upward = tempering._journeys(history)
     assert trips.tolist() == [1]
@@ -206,11 +238,14 @@ THREADS = """
 import hashlib, json, numba, numpy as np
 from rbmkit import RBM, Tempering, independent
 rng = np.random.default_rng(1)
-rbm, other = (RBM(rng.normal(0, 0.3, (70, 130)), rng.normal(size=70), rng.normal(size=130)) for _ in range(2))
+rbm, other = (
+    RBM(rng.normal(0, 0.3, (70, 130)), rng.normal(size=70), rng.normal(size=130)) for _ in range(2)
+)
 found = []
 for threads in (1, 2):
     numba.set_num_threads(threads)
-    run = Tempering([independent(rbm), other, rbm], ladders=37, rungs=np.linspace(0, 2, 9), rng=2).run(60, every=7)
+    path = [independent(rbm), other, rbm]
+    run = Tempering(path, ladders=37, rungs=np.linspace(0, 2, 9), rng=2).run(60, every=7)
     parts = run.states, run.samples, np.concatenate(run._works), run._replica
     found.append([hashlib.sha256(np.ascontiguousarray(x).tobytes()).hexdigest() for x in parts])
 print(json.dumps(found))
@@ -219,7 +254,13 @@ print(json.dumps(found))
 
 def test_one_and_two_threads_give_the_same_numbers():
     environment = os.environ | {"NUMBA_NUM_THREADS": "2"}
-    run = subprocess.run([sys.executable, "-c", THREADS], env=environment, capture_output=True, text=True, check=False)
+    run = subprocess.run(
+        [sys.executable, "-c", THREADS],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert run.returncode == 0, run.stderr
     one, two = json.loads(run.stdout)
     assert one == two
@@ -240,29 +281,40 @@ def test_chunks_do_not_change_the_numbers(chunk, monkeypatch):
 @pytest.mark.parametrize(("N", "M"), [(70, 130), (3, 65), (257, 62)])
 @pytest.mark.parametrize("rungs", [[0, 0.3, 1.0], [0, 0.3, 1.0, 1.5, 2.0]])
 def test_a_sweep_equals_its_twin(N, M, rungs):
-    rng, L, seed_of = np.random.default_rng(16), 11, np.random.default_rng(17)
+    rng = np.random.default_rng(16)
+    L = 11
+    seed_of = np.random.default_rng(17)
     base = RBM(np.zeros((N, M)), rng.normal(size=N), rng.normal(size=M))
-    path = [base] + [rbm_of(N, M, scale=3 / np.sqrt(max(N, M)), seed=s) for s in (1, 2)][: int(rungs[-1])]
+    path = [base] + [rbm_of(N, M, scale=3 / np.sqrt(max(N, M)), seed=s) for s in (1, 2)][
+        : int(rungs[-1])
+    ]
     run = Tempering(path, ladders=L, rungs=rungs, start=rng.integers(0, 2, (L, N)), rng=seed_of)
     for odd in (0, 1):
         before = run.states
         run.run(1)
         works, swapped, after = twin(run, before, odd)
-        np.testing.assert_allclose(run._works[-1][0], works, rtol=0, atol=4e-6 * (N + M + np.sqrt(N * M)))
+        np.testing.assert_allclose(
+            run._works[-1][0], works, rtol=0, atol=4e-6 * (N + M + np.sqrt(N * M))
+        )
         replica = np.tile(np.arange(len(rungs)), (L, 1)) if odd == 0 else run._replicas[0][0]
-        np.testing.assert_array_equal(run._replicas[-1][0], np.take_along_axis(replica, swapped, axis=1))
+        np.testing.assert_array_equal(
+            run._replicas[-1][0], np.take_along_axis(replica, swapped, axis=1)
+        )
         for v, (u, p, clear) in zip(run.states, after, strict=True):
             assert clear.mean() > 0.5
             assert_same_draws(v[clear], u[clear], p[clear])
 
 
 def twin(run, v, step):
-    """Works (L, R), where the state of each rung came from, and uniforms, means and validity of the new v."""
+    """Works (L, R), where the state of each rung came from, and uniforms, means and validity of
+    the new v."""
     R, L, N = v.shape
     models = [run.rung(t) for t in run.rungs]
-    works, origin = np.zeros((L, R)), np.tile(np.arange(R), (L, 1))
+    works = np.zeros((L, R))
+    origin = np.tile(np.arange(R), (L, 1))
     for r in range(step % 2, R - 1, 2):
-        low, high = models[r], models[r + 1]
+        low = models[r]
+        high = models[r + 1]
         works[:, r] = low.free_energy(v[r]) - high.free_energy(v[r])
         works[:, r + 1] = high.free_energy(v[r + 1]) - low.free_energy(v[r + 1])
         u = uniforms(keys(run.seed, step, 0, np.arange(L) * (R + 1) + R), r)
@@ -274,16 +326,28 @@ def twin(run, v, step):
         source = v[origin[:, r], np.arange(L)]
         h_u = uniforms(keys(run.seed, step, 0, stream + origin[:, r])[:, None], np.arange(rbm.M))
         p = rbm.hidden_mean(source)
-        clear = np.all(np.abs(h_u - np.minimum(p, 1 - p)) > 1e-5, axis=1)  # no draw hangs on rounding
+        # no draw hangs on rounding
+        clear = np.all(np.abs(h_u - np.minimum(p, 1 - p)) > 1e-5, axis=1)
         field = rbm.a + drawn(h_u, p).astype(float) @ rbm.W.T
-        after.append((uniforms(keys(run.seed, step, 1, stream + r)[:, None], np.arange(N)), expit(field), clear))
+        after.append(
+            (
+                uniforms(keys(run.seed, step, 1, stream + r)[:, None], np.arange(N)),
+                expit(field),
+                clear,
+            )
+        )
     return works, origin, after
 
 
 def test_streams_of_replicas_and_exchanges_do_not_meet():
     R = 4
-    used = [kernels.stream_key(1, s, layer, l * (R + 1) + r) for s in (0, 1) for layer in (0, 1) for l in range(9)
-            for r in range(R + 1)]  # fmt: skip
+    used = [
+        kernels.stream_key(1, s, layer, l * (R + 1) + r)
+        for s in (0, 1)
+        for layer in (0, 1)
+        for l in range(9)
+        for r in range(R + 1)
+    ]
     assert len(set(used)) == len(used)
 
 

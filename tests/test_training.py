@@ -1,6 +1,8 @@
-"""Training: every part of an update against plain NumPy, learning against the exact likelihood, and restarts.
+"""Training: every part of an update against plain NumPy, learning against the exact likelihood, and
+restarts.
 
-Float32 parameters of order one agree with float64 twins to about 1e-6 per update; restarts must agree bit for bit.
+Float32 parameters of order one agree with float64 twins to about 1e-6 per update; restarts must
+agree bit for bit.
 """
 
 import json
@@ -46,7 +48,9 @@ def parameters(run):
 
 
 def assert_identical(one, other):
-    for x, y in zip((*parameters(one), one.chain_states), (*parameters(other), other.chain_states), strict=True):
+    for x, y in zip(
+        (*parameters(one), one.chain_states), (*parameters(other), other.chain_states), strict=True
+    ):
         np.testing.assert_array_equal(x, y)
     assert one.history.rows == other.history.rows
     assert (one.update, one.epoch) == (other.update, other.epoch)
@@ -58,9 +62,12 @@ def twin_gradient(W, b, batch, chains, centred):
     dW, da, db = plain.gradient(W, b, batch, chains)
     if centred:
         mu = (batch.mean(axis=0) + chains.mean(axis=0)) / 2
-        lam = (plain.sigmoid(b + batch @ W).mean(axis=0) + plain.sigmoid(b + chains @ W).mean(axis=0)) / 2
+        lam = (
+            plain.sigmoid(b + batch @ W).mean(axis=0) + plain.sigmoid(b + chains @ W).mean(axis=0)
+        ) / 2
         dW = dW - np.outer(mu, db) - np.outer(da, lam)
-        da, db = da - dW @ lam, db - mu @ dW
+        da = da - dW @ lam
+        db = db - mu @ dW
     return [dW, da, db]
 
 
@@ -70,48 +77,71 @@ def twin_step(optimiser, x, g, memory, rate, count):
         return x + rate * memory[0]
     memory[0] = optimiser.beta1 * memory[0] + (1 - optimiser.beta1) * g
     memory[1] = optimiser.beta2 * memory[1] + (1 - optimiser.beta2) * g**2
-    mean, square = memory[0] / (1 - optimiser.beta1**count), memory[1] / (1 - optimiser.beta2**count)
+    mean = memory[0] / (1 - optimiser.beta1**count)
+    square = memory[1] / (1 - optimiser.beta2**count)
     return x + rate * mean / (np.sqrt(square) + optimiser.epsilon)
 
 
 def twin_chains(run, rbm, before, batch, k):
     """Chains after update k, by the kernel, from where the method starts them."""
-    model, tail = arranged(rbm), (run.steps, np.float32(1), run.seed, k * run.steps, 16)
+    model = arranged(rbm)
+    tail = (run.steps, np.float32(1), run.seed, k * run.steps, 16)
     v = {"PCD": before, "CD": batch}.get(run.method)
     if v is None:
-        h = np.random.default_rng((run.seed, k, 1)).integers(0, 2, (run.chains, rbm.M), dtype=np.uint8)
+        h = np.random.default_rng((run.seed, k, 1)).integers(
+            0, 2, (run.chains, rbm.M), dtype=np.uint8
+        )
         v = np.empty((run.chains, rbm.N), np.uint8)
         kernels.gibbs(model.v, model.a, model.h, model.b, h, v, *tail)
     else:
         v = v.copy()
-        kernels.gibbs(model.h, model.b, model.v, model.a, v, np.empty((len(v), rbm.M), np.uint8), *tail)
+        kernels.gibbs(
+            model.h, model.b, model.v, model.a, v, np.empty((len(v), rbm.M), np.uint8), *tail
+        )
     return v
 
 
 @pytest.mark.parametrize("centred", [False, True])
-@pytest.mark.parametrize("optimiser", [SGD(0.1), SGD(0.1, momentum=0.8), Adam(0.01, beta1=0.8, beta2=0.99)])
+@pytest.mark.parametrize(
+    "optimiser", [SGD(0.1), SGD(0.1, momentum=0.8), Adam(0.01, beta1=0.8, beta2=0.99)]
+)
 @pytest.mark.parametrize(("method", "chains"), [("PCD", 33), ("CD", None), ("Rdm", 20)])
 def test_updates_equal_their_twin(method, chains, optimiser, centred):
-    """Twelve updates over three epochs of four batches; each starts from our parameters and is redone in float64."""
+    """Twelve updates over three epochs of four batches; each starts from our parameters and is
+    redone in float64."""
     l2 = 0.02
     run = Training(
-        START, DATA, method=method, steps=2, batch_size=30, chains=chains, optimiser=optimiser, l2=l2,
-        schedule=[(1, 1.0), (3, 0.5)], centred=centred, rng=3,
-    )  # fmt: skip
+        START,
+        DATA,
+        method=method,
+        steps=2,
+        batch_size=30,
+        chains=chains,
+        optimiser=optimiser,
+        l2=l2,
+        schedule=[(1, 1.0), (3, 0.5)],
+        centred=centred,
+        rng=3,
+    )
     memory = [[np.zeros_like(x), np.zeros_like(x)] for x in parameters(run)]
     order = None
     for k in range(12):
         if k % 4 == 0:
             order = np.random.default_rng((run.seed, k // 4)).permutation(130)
         batch = DATA[order[30 * (k % 4) : 30 * (k % 4 + 1)]]
-        before, states, rbm = parameters(run), run.chain_states, run.rbm
+        before = parameters(run)
+        states = run.chain_states
+        rbm = run.rbm
         quiet(run, 0.25)
         np.testing.assert_array_equal(run.chain_states, twin_chains(run, rbm, states, batch, k))
-        gradient = twin_gradient(before[0], before[2], batch.astype(float), run.chain_states.astype(float), centred)
+        gradient = twin_gradient(
+            before[0], before[2], batch.astype(float), run.chain_states.astype(float), centred
+        )
         gradient[0] -= l2 * before[0]
         rate = optimiser.learning_rate * np.interp((k + 1) / 4, [1, 3], [1.0, 0.5])
         for x, g, m, got in zip(before, gradient, memory, parameters(run), strict=True):
-            # Adam divides by the gradient's size: where that is tiny, rounding of the gradient may turn its sign
+            # Adam divides by the gradient's size: where that is tiny, rounding of the gradient may
+            # turn its sign
             small = isinstance(optimiser, Adam) & (np.abs(g) > 1e-12) & (np.abs(g) < 1e-5)
             assert small.sum() < 3 + 0.02 * small.size
             expected = twin_step(optimiser, x, g, m, rate, k + 1)
@@ -121,20 +151,24 @@ def test_updates_equal_their_twin(method, chains, optimiser, centred):
 
 
 def test_one_step_of_exact_sampling_follows_the_exact_gradient():
-    """With 200,000 equilibrium chains the first SGD step is the exact gradient within 5 sigma of its sampling error."""
+    """With 200,000 equilibrium chains the first SGD step is the exact gradient within 5 sigma of
+    its sampling error."""
     rng = np.random.default_rng(4)
     rbm = RBM(W=rng.normal(0, 0.7, (6, 4)), a=rng.normal(size=6), b=rng.normal(size=4))
     data = rng.integers(0, 2, (50, 6))
     n = 200_000
     run = Training(rbm, data, steps=100, batch_size=50, chains=n, optimiser=SGD(1.0), rng=5)
     quiet(run, 1)
-    for x, y, g in zip(parameters(run), (rbm.W, rbm.a, rbm.b), exact_gradient(rbm, data), strict=True):
+    for x, y, g in zip(
+        parameters(run), (rbm.W, rbm.a, rbm.b), exact_gradient(rbm, data), strict=True
+    ):
         assert np.abs(x - y - g).max() < 5 * 0.5 / np.sqrt(n) + 1e-6
 
 
 # ---------------------------------------------------------------- the plain reference
 def trained_by_both(method, seed):
-    """W, a and b after eight updates with many chains, by the kernels and by the reference; one start for all."""
+    """W, a and b after eight updates with many chains, by the kernels and by the reference; one
+    start for all."""
     rng = np.random.default_rng(3)
     rbm = RBM(W=rng.normal(0, 1.0, (6, 4)), a=rng.normal(size=6), b=rng.normal(size=4))
     data = (rng.random((100_000, 6)) < np.linspace(0.2, 0.8, 6)).astype(np.uint8)
@@ -147,7 +181,8 @@ def trained_by_both(method, seed):
 
 
 def test_all_methods_learn_what_the_plain_reference_learns():
-    """Within two bounds on the noise of eight updates; other methods learn something else from this start."""
+    """Within two bounds on the noise of eight updates; other methods learn something else from
+    this start."""
     found = {method: trained_by_both(method, seed=k) for k, method in enumerate(training.STARTS)}
     noise = 0.5 * np.sqrt(2 * 2 * 8 / 50_000)  # two phases, two runs, eight updates
 
@@ -162,7 +197,13 @@ def test_all_methods_learn_what_the_plain_reference_learns():
 
 def test_an_unknown_method_is_refused_by_the_plain_reference():
     W, a, b = parameters(Training(START, DATA, rng=0))
-    options = {"steps": 1, "batch_size": 10, "rate": 0.1, "epochs": 1, "rng": np.random.default_rng(0)}
+    options = {
+        "steps": 1,
+        "batch_size": 10,
+        "rate": 0.1,
+        "epochs": 1,
+        "rng": np.random.default_rng(0),
+    }
     with pytest.raises(ValueError, match="unknown method 'cd'"):
         plain.train(W, a, b, DATA, method="cd", **options)
 
@@ -190,11 +231,17 @@ def test_training_learns_bars_and_stripes(options, goal):
 
 
 def test_training_follows_the_data_means_without_couplings():
-    """Strong L2 keeps W near 0; then a goes to the logit of the pixel means (5 sigma of the chains' average)."""
+    """Strong L2 keeps W near 0; then a goes to the logit of the pixel means (5 sigma of the
+    chains' average)."""
     run = Training(
-        RBM(np.zeros((21, 3)), np.zeros(21), np.zeros(3)), DATA, batch_size=130, chains=2000, l2=5.0,
-        optimiser=SGD(0.1), rng=8,
-    )  # fmt: skip
+        RBM(np.zeros((21, 3)), np.zeros(21), np.zeros(3)),
+        DATA,
+        batch_size=130,
+        chains=2000,
+        l2=5.0,
+        optimiser=SGD(0.1),
+        rng=8,
+    )
     quiet(run, 1500)
     assert np.abs(run.rbm.W).max() < 0.05
     means = run.rbm.visible_mean(np.zeros((1, 3)))[0]
@@ -225,12 +272,15 @@ def test_persistent_chains_start_at_data_points():
 
 @pytest.mark.filterwarnings("ignore:after epoch")  # of chains that do not follow the data
 def test_pcd_chains_follow_the_model():
-    """After training with a tiny rate the chains have the model's means: 5 sigma for 5,000 chains."""
+    """After training with a tiny rate the chains have the model's means: 5 sigma for 5,000
+    chains."""
     rbm = RBM.random(21, 10, sigma=0.5, rng=11)
     run = Training(rbm, DATA, steps=5, batch_size=130, chains=5000, optimiser=SGD(1e-12), rng=12)
     quiet(run, 100)
     reference = gibbs(rbm, 100_000, steps=300, rng=13).v
-    z = (run.chain_states.mean(axis=0) - reference.mean(axis=0)) / np.sqrt(0.25 * (1 / 5000 + 1 / 100_000))
+    z = (run.chain_states.mean(axis=0) - reference.mean(axis=0)) / np.sqrt(
+        0.25 * (1 / 5000 + 1 / 100_000)
+    )
     assert np.abs(z).max() < 5
 
 
@@ -241,7 +291,8 @@ def test_l2_shrinks_the_couplings():
 
 
 def test_equal_penalties_on_all_modes_are_uniform_l2():
-    """Without a gradient (one pattern as data, chains that cannot leave it) both decay by exp(-l2 rate updates)."""
+    """Without a gradient (one pattern as data, chains that cannot leave it) both decay by
+    exp(-l2 rate updates)."""
     rng = np.random.default_rng(15)
     rbm = RBM(rng.normal(0, 0.1, (8, 5)), np.full(8, -60.0), np.zeros(5))
     data = np.zeros((100, 8), np.uint8)
@@ -250,11 +301,13 @@ def test_equal_penalties_on_all_modes_are_uniform_l2():
     modes = quiet(Training(rbm, data, l2_modes=[0.3] * 5, **options), 4).rbm.W
     np.testing.assert_allclose(modes, rbm.W * np.exp(-0.3 * 0.05 * 40), rtol=1e-5)
     np.testing.assert_allclose(uniform, rbm.W * (1 - 0.3 * 0.05) ** 40, rtol=1e-5)
-    np.testing.assert_allclose(modes, uniform, rtol=40 * (0.3 * 0.05) ** 2)  # ln(1 - x) = -x - x^2 / 2
+    # ln(1 - x) = -x - x^2 / 2
+    np.testing.assert_allclose(modes, uniform, rtol=40 * (0.3 * 0.05) ** 2)
 
 
 def test_equal_penalties_agree_with_l2_on_real_data_up_to_the_splitting():
-    """The split is of order rate per epoch: with a ten times smaller rate the difference is ten times smaller."""
+    """The split is of order rate per epoch: with a ten times smaller rate the difference is ten
+    times smaller."""
     gaps = []
     for rate, epochs in ((0.1, 2), (0.01, 20)):
         options = {"batch_size": 130, "chains": 2000, "optimiser": SGD(rate), "rng": 17}
@@ -268,7 +321,9 @@ def test_equal_penalties_agree_with_l2_on_real_data_up_to_the_splitting():
 def test_only_the_chosen_modes_shrink():
     rng = np.random.default_rng(18)
     rbm = RBM(rng.normal(0, 0.3, (8, 5)), np.full(8, -60.0), np.zeros(5))
-    run = Training(rbm, np.zeros((100, 8)), l2_modes=[0.0, 0.4], batch_size=10, optimiser=SGD(0.05), rng=19)
+    run = Training(
+        rbm, np.zeros((100, 8)), l2_modes=[0.0, 0.4], batch_size=10, optimiser=SGD(0.05), rng=19
+    )
     before, after = (np.linalg.svd(W, compute_uv=False) for W in (rbm.W, quiet(run, 1).rbm.W))
     expected = before * np.exp(-np.array([0, 0.4, 0, 0, 0]) * 0.05 * 10)
     np.testing.assert_allclose(after, np.sort(expected)[::-1], rtol=1e-5)
@@ -276,9 +331,18 @@ def test_only_the_chosen_modes_shrink():
 
 # ---------------------------------------------------------------- schedule, history, callbacks
 def test_schedule_interpolates_the_learning_rate():
-    run = Training(START, DATA, batch_size=65, optimiser=SGD(0.2), schedule=[(2, 1.0), (4, 0.5), (6, 0.0)], rng=20)
+    run = Training(
+        START,
+        DATA,
+        batch_size=65,
+        optimiser=SGD(0.2),
+        schedule=[(2, 1.0), (4, 0.5), (6, 0.0)],
+        rng=20,
+    )
     quiet(run, 7)
-    np.testing.assert_allclose(run.history["learning_rate"], [0.2, 0.2, 0.15, 0.1, 0.05, 0.0, 0.0], atol=1e-12)
+    np.testing.assert_allclose(
+        run.history["learning_rate"], [0.2, 0.2, 0.15, 0.1, 0.05, 0.0, 0.0], atol=1e-12
+    )
     before = parameters(run)
     quiet(run, 1)
     np.testing.assert_array_equal(parameters(run)[0], before[0])
@@ -300,7 +364,11 @@ def test_callbacks_get_keywords_and_fill_the_history():
 
     def watch(*, training, epoch):
         calls.append((epoch, training.update))
-        return {"norm": np.float32(np.linalg.norm(training.rbm.W)), "even": epoch} if epoch % 2 == 0 else None
+        return (
+            {"norm": np.float32(np.linalg.norm(training.rbm.W)), "even": epoch}
+            if epoch % 2 == 0
+            else None
+        )
 
     run = quiet(Training(START, DATA, batch_size=65, rng=22), 4, callbacks=[watch])
     assert calls == [(1, 2), (2, 4), (3, 6), (4, 8)]
@@ -366,11 +434,19 @@ KINDS = [
     {"method": "PCD", "optimiser": SGD(0.1, momentum=0.9), "l2": 0.01, "chains": 17},
     {"method": "PCD", "optimiser": Adam(0.01), "centred": True, "l2_modes": [0.1, 0.2]},
     {"method": "CD", "optimiser": Adam(0.01), "steps": 3},
-    {"method": "Rdm", "optimiser": SGD(0.1), "steps": 4, "schedule": [(0, 1), (3, 0.1)], "chains": 50},
+    {
+        "method": "Rdm",
+        "optimiser": SGD(0.1),
+        "steps": 4,
+        "schedule": [(0, 1), (3, 0.1)],
+        "chains": 50,
+    },
 ]
 
 
-@pytest.mark.parametrize("options", KINDS, ids=lambda o: f"{o['method']}-{type(o['optimiser']).__name__}")
+@pytest.mark.parametrize(
+    "options", KINDS, ids=lambda o: f"{o['method']}-{type(o['optimiser']).__name__}"
+)
 @pytest.mark.parametrize("epochs", [1, 1.3])
 def test_resumed_training_is_the_same_bit_for_bit(options, epochs, tmp_path):
     whole, broken = (Training(START, DATA, batch_size=13, rng=29, **options) for _ in range(2))
@@ -414,7 +490,9 @@ run.run(10**6, callbacks=[keep], progress=False)
 def test_a_killed_run_resumes_from_its_last_save(tmp_path):
     path = tmp_path / "run.npz"
     script = KILLED.format(tests=os.path.dirname(__file__), path=str(path))
-    with subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(
+        [sys.executable, "-c", script], stdout=subprocess.PIPE, text=True
+    ) as process:
         for line in process.stdout:
             if int(line) == 5:
                 process.send_signal(signal.SIGKILL)
@@ -422,7 +500,10 @@ def test_a_killed_run_resumes_from_its_last_save(tmp_path):
     assert process.returncode == -signal.SIGKILL
     resumed = Training.resume(path, DATA)
     assert resumed.epoch >= 5
-    whole = quiet(Training(START, DATA, steps=2, batch_size=13, optimiser=Adam(0.01), rng=31), round(resumed.epoch) + 3)
+    whole = quiet(
+        Training(START, DATA, steps=2, batch_size=13, optimiser=Adam(0.01), rng=31),
+        round(resumed.epoch) + 3,
+    )
     assert_identical(quiet(resumed, 3), whole)
 
 
@@ -472,7 +553,11 @@ def test_files_with_wrong_content_are_refused(tmp_path):
         files.write_npz(path, kind=training._KIND, **arrays | {"text": np.array(wrong)})
         with pytest.raises(ValueError, match="run.npz"):
             Training.resume(path, DATA)
-    for change in ({"v": arrays["v"][:3]}, {"memory_0_0": arrays["memory_0_0"][:3]}, {"W": arrays["W"] * np.nan}):
+    for change in (
+        {"v": arrays["v"][:3]},
+        {"memory_0_0": arrays["memory_0_0"][:3]},
+        {"W": arrays["W"] * np.nan},
+    ):
         files.write_npz(path, kind=training._KIND, **arrays | change)
         with pytest.raises(ValueError, match="run.npz"):
             Training.resume(path, DATA)
@@ -484,7 +569,10 @@ def test_divergence_stops_with_update_and_rate():
     run = Training(START, DATA, batch_size=130, optimiser=SGD(1e30), l2=1.0, rng=35)
     with (
         np.errstate(all="ignore"),
-        pytest.raises(FloatingPointError, match=r"after update \d+ \(learning rate 1e\+30\).*smaller learning rate"),
+        pytest.raises(
+            FloatingPointError,
+            match=r"after update \d+ \(learning rate 1e\+30\).*smaller learning rate",
+        ),
     ):
         quiet(run, 100)
     assert run.update <= 50
@@ -546,7 +634,8 @@ def test_settings_are_checked_wherever_they_are_set(change, error, message):
     with pytest.raises(error, match=message) as caught:
         Training(START, DATA, rng=1, **change)
     sentences.append(str(caught.value))
-    run, ((name, value),) = Training(START, DATA, rng=1), change.items()
+    run = Training(START, DATA, rng=1)
+    ((name, value),) = change.items()
     before = run.options()
     with pytest.raises(error, match=message) as caught:
         setattr(run, name, value)
@@ -555,11 +644,25 @@ def test_settings_are_checked_wherever_they_are_set(change, error, message):
 
 
 @pytest.mark.parametrize(
-    "name", ["data", "batch_size", "chains", "seed", "update", "epoch", "history", "rbm", "optimizer", "l_2"]
+    "name",
+    [
+        "data",
+        "batch_size",
+        "chains",
+        "seed",
+        "update",
+        "epoch",
+        "history",
+        "rbm",
+        "optimizer",
+        "l_2",
+    ],
 )
 def test_what_is_fixed_or_misspelt_cannot_be_set(name):
     run = Training(START, DATA, batch_size=50, rng=1)
-    with pytest.raises(AttributeError, match=f"{name} of a Training cannot be set, only method, steps, optimiser"):
+    with pytest.raises(
+        AttributeError, match=f"{name} of a Training cannot be set, only method, steps, optimiser"
+    ):
         setattr(run, name, 500)
     quiet(run, 1)
     assert run.batch_size == run.chains == 50
@@ -568,10 +671,14 @@ def test_what_is_fixed_or_misspelt_cannot_be_set(name):
 def test_settings_may_be_changed_and_what_is_saved_can_be_resumed(tmp_path):
     run = quiet(Training(START, DATA, batch_size=26, rng=2), 1)
     changes = {
-        "method": "CD", "steps": np.int64(3), "l2": np.float32(0.25), "l2_modes": np.array([0.5, 0.25]),
-        "schedule": [[0, 1], [5, np.float64(0.5)]], "centred": np.True_,
+        "method": "CD",
+        "steps": np.int64(3),
+        "l2": np.float32(0.25),
+        "l2_modes": np.array([0.5, 0.25]),
+        "schedule": [[0, 1], [5, np.float64(0.5)]],
+        "centred": np.True_,
         "optimiser": Adam(np.float32(0.125), beta1=np.float64(0.5)),
-    }  # fmt: skip
+    }
     for name, value in changes.items():
         setattr(run, name, value)
         run.save(tmp_path / "run.npz")
@@ -595,7 +702,8 @@ def test_data_changed_afterwards_do_not_matter(value, tmp_path):
 
 # ---------------------------------------------------------------- change of optimiser
 def test_adam_after_sgd_starts_without_memory(tmp_path):
-    """Its first update moves a parameter by the rate at most; SGD's velocity in its place moved them by thousands."""
+    """Its first update moves a parameter by the rate at most; SGD's velocity in its place moved
+    them by thousands."""
     run = quiet(Training(START, DATA, batch_size=13, optimiser=SGD(0.1, momentum=0.9), rng=4), 3)
     run.optimiser = Adam(1e-3)
     run.save(tmp_path / "run.npz")
@@ -609,25 +717,35 @@ def test_adam_after_sgd_starts_without_memory(tmp_path):
 
 
 def test_sgd_after_adam_forgets_the_averages():
-    run, fresh = (quiet(Training(START, DATA, batch_size=13, optimiser=Adam(0.01), rng=5), 1) for _ in range(2))
-    run.optimiser, fresh.optimiser = SGD(0.1, momentum=0.9), SGD(0.1)
+    run, fresh = (
+        quiet(Training(START, DATA, batch_size=13, optimiser=Adam(0.01), rng=5), 1)
+        for _ in range(2)
+    )
+    run.optimiser = SGD(0.1, momentum=0.9)
+    fresh.optimiser = SGD(0.1)
     for one in (run, fresh):
         quiet(one, 0.1)
-    np.testing.assert_array_equal(run.rbm.W, fresh.rbm.W)  # velocity zero: momentum has no effect yet
+    # velocity zero: momentum has no effect yet
+    np.testing.assert_array_equal(run.rbm.W, fresh.rbm.W)
     run.optimiser = SGD(0.1, momentum=0.5)
     quiet(run, 0.1), quiet(fresh, 0.1)
     assert (run.rbm.W != fresh.rbm.W).any()  # a velocity is kept when only its momentum changes
 
 
 def test_an_optimiser_set_and_taken_back_keeps_its_memory():
-    run, whole = (quiet(Training(START, DATA, batch_size=13, optimiser=Adam(0.01), rng=6), 1) for _ in range(2))
+    run, whole = (
+        quiet(Training(START, DATA, batch_size=13, optimiser=Adam(0.01), rng=6), 1)
+        for _ in range(2)
+    )
     run.optimiser = SGD(0.1)
     run.optimiser = Adam(0.01)
     assert_identical(quiet(run, 1), quiet(whole, 1))
 
 
 def test_adam_with_other_averages_starts_again():
-    run = quiet(Training(START, DATA, batch_size=13, optimiser=Adam(1e-3, beta2=0.9999), rng=7), 0.1)
+    run = quiet(
+        Training(START, DATA, batch_size=13, optimiser=Adam(1e-3, beta2=0.9999), rng=7), 0.1
+    )
     run.optimiser = Adam(1e-3, beta2=0.5)
     before = parameters(run)
     quiet(run, 0.1)
@@ -649,16 +767,20 @@ def test_files_without_the_update_at_which_the_memory_began_are_read(tmp_path):
 # ---------------------------------------------------------------- interruptions
 @pytest.mark.filterwarnings("ignore:after epoch")
 @pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="needs timers that send signals")
-@pytest.mark.parametrize("options", KINDS, ids=lambda o: f"{o['method']}-{type(o['optimiser']).__name__}")
+@pytest.mark.parametrize(
+    "options", KINDS, ids=lambda o: f"{o['method']}-{type(o['optimiser']).__name__}"
+)
 def test_interrupted_training_goes_on_bit_for_bit(options):
-    """Real signals at random moments, in updates and in callbacks, dozens of times; then run again."""
+    """Real signals at random moments, in updates and in callbacks, dozens of times; then run
+    again."""
 
     def norm(*, training, epoch):
         return {"norm": np.linalg.norm(training.rbm.W)}
 
     whole, run = (Training(START, DATA, batch_size=13, rng=9, **options) for _ in range(2))
     quiet(whole, 61, callbacks=[norm])
-    rng, interruptions = np.random.default_rng(10), 0
+    rng = np.random.default_rng(10)
+    interruptions = 0
     handler = signal.signal(signal.SIGALRM, signal.default_int_handler)
     try:
         while run.epoch < 60:
@@ -678,7 +800,8 @@ def test_interrupted_training_goes_on_bit_for_bit(options):
 @pytest.mark.parametrize("where", ["arrange", "gibbs", "hidden_means", "gradient", "sgd_step"])
 def test_an_update_that_fails_anywhere_has_changed_nothing(monkeypatch, where, error):
     run, whole = (quiet(Training(START, DATA, batch_size=13, rng=11), 1.5) for _ in range(2))
-    before, works = (parameters(run), run.chain_states, run.history.rows, run.update), getattr(kernels, where)
+    before = (parameters(run), run.chain_states, run.history.rows, run.update)
+    works = getattr(kernels, where)
 
     def fails(*arguments):
         works(*arguments)
@@ -708,7 +831,8 @@ def test_a_callback_can_stop_the_run():
     assert run.epoch == 3
     assert run.history.rows[-1]["too"] == 3  # the callbacks of that epoch are all called
     whole = quiet(Training(START, DATA, batch_size=65, rng=12), 5)
-    np.testing.assert_array_equal(quiet(run, 2).rbm.W, whole.rbm.W)  # the next run is not stopped by it
+    # the next run is not stopped by it
+    np.testing.assert_array_equal(quiet(run, 2).rbm.W, whole.rbm.W)
 
 
 @pytest.mark.parametrize(
@@ -717,17 +841,33 @@ def test_a_callback_can_stop_the_run():
         (lambda training, epoch: None, TypeError, r"for one function f, callbacks=\[f\]"),
         (3, TypeError, "callbacks must be a sequence of functions"),
         ([None], TypeError, "callbacks must be a sequence of functions"),
-        ([lambda training, epoch: {"epoch": 99}], ValueError, "a callback returned epoch: the history has that"),
+        (
+            [lambda training, epoch: {"epoch": 99}],
+            ValueError,
+            "a callback returned epoch: the history has that",
+        ),
         ([lambda training, epoch: {"moment_error": 0}], ValueError, "moment_error"),
-        ([lambda training, epoch: 3.0], TypeError, "must return a dict of numbers or None, not float"),
-        ([lambda training, epoch: {"rbm": training.rbm}], TypeError, "must return a dict of numbers"),
+        (
+            [lambda training, epoch: 3.0],
+            TypeError,
+            "must return a dict of numbers or None, not float",
+        ),
+        (
+            [lambda training, epoch: {"rbm": training.rbm}],
+            TypeError,
+            "must return a dict of numbers",
+        ),
     ],
 )
 def test_bad_callbacks_are_refused(callbacks, error, message):
     run = Training(START, DATA, batch_size=65, rng=13)
     with pytest.raises(error, match=message):
         quiet(run, 2, callbacks=callbacks)
-    assert run.history.rows == [] or set(run.history.rows[0]) == {"epoch", "learning_rate", "moment_error"}
+    assert run.history.rows == [] or set(run.history.rows[0]) == {
+        "epoch",
+        "learning_rate",
+        "moment_error",
+    }
 
 
 def test_callbacks_may_come_from_a_generator():
@@ -742,18 +882,25 @@ def test_callbacks_may_come_from_a_generator():
     ("options", "symptom"),
     [
         ({"optimiser": SGD(50.0), "centred": True}, "the largest coupling is"),
-        ({"optimiser": SGD(10.0), "steps": 5, "chains": 300}, "chains do not resemble the data, moment error 0.3"),
+        (
+            {"optimiser": SGD(10.0), "steps": 5, "chains": 300},
+            "chains do not resemble the data, moment error 0.3",
+        ),
     ],
 )
 def test_a_learning_rate_that_ruins_the_model_is_not_silent(options, symptom):
     start = RBM.random(16, 12, sigma=0.1, rng=0)
     run = Training(start, bars_and_stripes(4), batch_size=30, rng=0, **options)
-    with pytest.warns(RuntimeWarning, match=rf"after epoch \d+: {symptom}.*; the learning rate \(\d+\) may") as caught:
+    with pytest.warns(
+        RuntimeWarning, match=rf"after epoch \d+: {symptom}.*; the learning rate \(\d+\) may"
+    ) as caught:
         quiet(run, 200)
     assert len(caught) == 1  # once in a run
 
 
-@pytest.mark.parametrize("options", [{"method": "PCD", "steps": 5}, {"method": "CD"}, {"method": "PCD", "chains": 3}])
+@pytest.mark.parametrize(
+    "options", [{"method": "PCD", "steps": 5}, {"method": "CD"}, {"method": "PCD", "chains": 3}]
+)
 def test_healthy_training_is_silent(options, recwarn):
     for data, rate in ((bars_and_stripes(4), 0.2), (DATA, 0.05)):
         start = RBM.random(data.shape[1], 12, sigma=0.1, rng=0)
@@ -794,7 +941,8 @@ def test_bad_epochs_are_refused(epochs):
 
 
 def test_fewer_steps_per_update_do_not_repeat_random_numbers(tmp_path):
-    """The streams go on from the last Gibbs step when K is lowered between runs, also after a restart."""
+    """The streams go on from the last Gibbs step when K is lowered between runs, also after a
+    restart."""
     run = Training(START, DATA, steps=4, batch_size=30, rng=5)
     quiet(run, 0.5)
     assert run._state.step == 2 * 4

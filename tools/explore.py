@@ -2,8 +2,9 @@
 
 python -m tools.explore [--port PORT] [--ip ADDRESS] [--readers N] [--no-browser]
 
-What an explorer shows depends on the places of its controls and on nothing else. So no reader needs a process: a few,
-one per core, load all explorers and draw for everybody, and a picture that was drawn once is kept.
+What an explorer shows depends on the places of its controls and on nothing else. So no reader needs
+a process: a few, one per core, load all explorers and draw for everybody, and a picture that was
+drawn once is kept.
 """
 
 from __future__ import annotations
@@ -27,7 +28,14 @@ import warnings
 import webbrowser
 from collections import OrderedDict
 from collections.abc import Iterator
-from concurrent.futures import BrokenExecutor, CancelledError, Executor, Future, ProcessPoolExecutor, wait
+from concurrent.futures import (
+    BrokenExecutor,
+    CancelledError,
+    Executor,
+    Future,
+    ProcessPoolExecutor,
+    wait,
+)
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -39,7 +47,8 @@ from rbmkit.explorers.live import Live
 from rbmkit.explorers.widgets import EXPECTED
 from tools import frames, series
 
-STATIC, BOOK = series.ROOT / "docs" / "_static", series.ROOT / "build" / "book" / "html"
+STATIC = series.ROOT / "docs" / "_static"
+BOOK = series.ROOT / "build" / "book" / "html"
 KEPT = 100_000_000  # bytes of pictures that are kept
 AWAY = 120.0  # seconds after which a reader who asked for nothing makes room for another
 PATIENCE = 300.0  # seconds that a reader waits for a picture, at most: explorers may still be loading
@@ -50,7 +59,9 @@ PRESSES = 60  # at most so many presses of a button in a row
 PAGE = """<!DOCTYPE html><html lang="en"><head><meta charset="utf-8"><title>{title}</title>
 <meta name="viewport" content="width=device-width, initial-scale=1"><link rel="icon" href="data:,">
 <link rel="stylesheet" href="/static/frames.css"><script src="/static/frames.js"></script>
-<style>body {{ font: 1rem/1.5 system-ui, sans-serif; margin: 1rem auto; max-width: 58rem; padding: 0 1rem; }}</style>
+<style>
+body {{ font: 1rem/1.5 system-ui, sans-serif; margin: 1rem auto; max-width: 58rem; padding: 0 1rem; }}
+</style>
 </head><body>{body}</body></html>"""
 
 
@@ -59,7 +70,8 @@ def obedient() -> None:
     """Ctrl+C is for the server alone, which then asks the processes to end; they do so in order."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit())
-    warnings.simplefilter("ignore", RuntimeWarning)  # of a learning rate too large, say: the reader sees what it does
+    # of a learning rate too large, say: the reader sees what it does
+    warnings.simplefilter("ignore", RuntimeWarning)
 
 
 @functools.cache
@@ -125,14 +137,19 @@ class Pictures:
     """Pictures by address, drawn by the processes of `pool`, each once; the latest are kept."""
 
     def __init__(self, pool: Executor):
-        self.pool, self.lock, self.size = pool, threading.Lock(), 0
+        self.pool = pool
+        self.lock = threading.Lock()
+        self.size = 0
         self.known: OrderedDict[tuple, Future] = OrderedDict()
 
     def get(self, *address) -> tuple[int, bytes]:
-        """Waits until the picture is there. Whoever asks for one that is being drawn waits for the same."""
+        """Waits until the picture is there. Whoever asks for one that is being drawn waits for
+        the same."""
         with self.lock:
             new = address not in self.known
-            future = self.known[address] = self.pool.submit(draw, *address) if new else self.known[address]
+            future = self.known[address] = (
+                self.pool.submit(draw, *address) if new else self.known[address]
+            )
             self.known.move_to_end(address)
         if new:
             future.add_done_callback(lambda done: self._keep(address, done))
@@ -153,7 +170,9 @@ class Readers:
     """Who reads: at most `limit`; one who asked for nothing for two minutes is away."""
 
     def __init__(self, limit: int):
-        self.limit, self.lock, self.seen = limit, threading.Lock(), {}
+        self.limit = limit
+        self.lock = threading.Lock()
+        self.seen = {}
 
     def admit(self, reader: str) -> bool:
         """Is there room? Readers who are in stay in."""
@@ -226,8 +245,10 @@ def full(name: str, limit: int) -> str:
 
 def book_link(page: str) -> str:
     if not (BOOK / page).exists():
-        return "The book is not here: whoever runs this server can make it with <code>python3 run.py book</code>."
-    return f"<a href='/book/{page or 'index.html'}'>The book, with explorers as pictures that were drawn before</a>"
+        command = "<code>python3 run.py book</code>"
+        return f"The book is not here: whoever runs this server can make it with {command}."
+    text = "The book, with explorers as pictures that were drawn before"
+    return f"<a href='/book/{page or 'index.html'}'>{text}</a>"
 
 
 def file_in(folder: Path, name: str) -> tuple[int, str, bytes]:
@@ -241,7 +262,8 @@ def file_in(folder: Path, name: str) -> tuple[int, str, bytes]:
 class Handler(BaseHTTPRequestHandler):
     """One connection of a browser."""
 
-    protocol_version, timeout = "HTTP/1.1", 2 * AWAY
+    protocol_version = "HTTP/1.1"
+    timeout = 2 * AWAY
 
     def do_GET(self):
         cookie = re.search(r"\breader=(\w+)", self.headers.get("Cookie", ""))
@@ -249,9 +271,13 @@ class Handler(BaseHTTPRequestHandler):
         try:
             status, kind, content = self.server.hall.answer(urlsplit(self.path).path, reader)
         except (TimeoutError, BrokenExecutor, CancelledError):
-            status, kind, content = 503, "text/plain", b"The server is too busy, or stops."
+            status = 503
+            kind = "text/plain"
+            content = b"The server is too busy, or stops."
         self.send_response(status)
-        self.send_header("Content-Type", f"{kind}; charset=utf-8" if kind.startswith("text/") else kind)
+        self.send_header(
+            "Content-Type", f"{kind}; charset=utf-8" if kind.startswith("text/") else kind
+        )
         self.send_header("Content-Length", str(len(content)))
         self.send_header("Cache-Control", "max-age=3600" if kind == "image/png" else "no-cache")
         if not cookie and status == 200:
@@ -293,9 +319,13 @@ def problem(ip: str, port: int) -> str:
 
 
 def main(options: list[str]) -> int:
-    parser = argparse.ArgumentParser(prog="run.py explore", description="The explorers, live, for a reader or a class.")
+    parser = argparse.ArgumentParser(
+        prog="run.py explore", description="The explorers, live, for a reader or a class."
+    )
     parser.add_argument("--port", type=series.port, default=8866)
-    parser.add_argument("--ip", default="127.0.0.1", help="any but 127.0.0.1 opens the pages to others")
+    parser.add_argument(
+        "--ip", default="127.0.0.1", help="any but 127.0.0.1 opens the pages to others"
+    )
     parser.add_argument("--readers", type=int, default=40, help="at most so many at a time (40)")
     parser.add_argument("--no-browser", action="store_true")
     chosen = parser.parse_args(options)
@@ -312,8 +342,14 @@ def serve(ip: str, port: int, readers: int, *, browser: bool) -> int:
     os.environ.update(dict.fromkeys(THREADS, "1"), MPLBACKEND="agg")  # of the processes that draw
     workers = min(os.cpu_count() or 2, MOST)
     pool = ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), obedient)
-    with contextlib.suppress(KeyboardInterrupt), running(ip, port, Hall(pool, Pictures(pool), Readers(readers))):
-        print(f"Explorers at {address} (if no browser opens, copy the address; Ctrl+C stops)", flush=True)
+    with (
+        contextlib.suppress(KeyboardInterrupt),
+        running(ip, port, Hall(pool, Pictures(pool), Readers(readers))),
+    ):
+        print(
+            f"Explorers at {address} (if no browser opens, copy the address; Ctrl+C stops)",
+            flush=True,
+        )
         if browser:
             webbrowser.open(address)
         load_all(pool, workers)
@@ -323,7 +359,8 @@ def serve(ip: str, port: int, readers: int, *, browser: bool) -> int:
 
 @contextlib.contextmanager
 def running(ip: str, port: int, hall: Hall) -> Iterator[Server]:
-    """A server that answers in the background; at the end it stops, and the processes that draw with it."""
+    """A server that answers in the background; at the end it stops, and the processes that draw
+    with it."""
     with Server((ip, port), Handler) as server:
         server.hall = hall
         threading.Thread(target=server.serve_forever, daemon=True).start()
@@ -337,7 +374,8 @@ def running(ip: str, port: int, hall: Hall) -> Iterator[Server]:
 
 
 def load_all(pool: Executor, workers: int) -> None:
-    """Load the explorers, notebook by notebook, into all processes; those whom readers ask for come first."""
+    """Load the explorers, notebook by notebook, into all processes; those whom readers ask for
+    come first."""
     start = time.monotonic()
     for notebook in NOTEBOOKS:
         wait([pool.submit(load, notebook) for _ in range(workers)])

@@ -1,8 +1,9 @@
-"""Explorers as pages: places of their controls, and the HTML that the book and the live explorers share.
+"""Explorers as pages: places of their controls, and the HTML that the book and the live explorers
+share.
 
-A picture has the address I-J-K.png: I, J and K are the places of the controls, counted from 0. In the book such files
-lie there, for some places of some controls; live, a program draws what is asked for. docs/_static/frames.js works for
-both.
+A picture has the address I-J-K.png: I, J and K are the places of the controls, counted from 0. In
+the book such files lie there, for some places of some controls; live, a program draws what is asked
+for. docs/_static/frames.js works for both.
 """
 
 from __future__ import annotations
@@ -18,7 +19,8 @@ from rbmkit.explorers.controls import Choice, Control
 
 @dataclass(frozen=True)
 class Axis:
-    """A control in a page: its name, the texts of its values, where it stands first, and whether it is a list."""
+    """A control in a page: its name, the texts of its values, where it stands first, and whether
+    it is a list."""
 
     name: str
     texts: list[str]
@@ -31,7 +33,8 @@ def choices(control: Control, count: int) -> list:
     every = list(control.values)
     if isinstance(control, Choice) or len(every) <= count:
         return every if len(every) <= count else every[:: math.ceil(len(every) / count)]
-    low, high = every[0], every[-1]
+    low = every[0]
+    high = every[-1]
     wide = low > 0 and high / low > 50
     at = [k / (count - 1) for k in range(count)]
     values = [low * (high / low) ** t if wide else low + (high - low) * t for t in at]
@@ -49,7 +52,9 @@ def axis(control: Control, values: Sequence) -> Axis:
 
 def distance(one, other) -> float:
     """Of two numbers; of other things, 0 if they are equal and 1 if not."""
-    number = all(isinstance(value, (int, float)) and not isinstance(value, bool) for value in (one, other))
+    number = all(
+        isinstance(value, (int, float)) and not isinstance(value, bool) for value in (one, other)
+    )
     return abs(one - other) if number else float(one != other)
 
 
@@ -77,7 +82,8 @@ def markup(
     live : bool, optional
         Are pictures drawn on demand? Then they are asked for one at a time.
     buttons : two str, optional
-        Names of a button that does something with the present settings, and of one that starts again.
+        Names of a button that does something with the present settings, and of one that starts
+        again.
     """
     at = html.escape(", ".join(f"{axis.name} = {axis.texts[axis.start]}" for axis in axes))
     data = html.escape(json.dumps([[axis.name, axis.texts] for axis in axes]))
@@ -85,7 +91,9 @@ def markup(
     lines += [control_markup(axis) for axis in axes]
     lines += [f"<button type='button'>{html.escape(name)}</button> " for name in buttons]
     lines += [f'<div class="scroll"><img src="{folder}/{first}.png" style="min-width: {width}px" ']
-    lines += [f'alt="Picture of the explorer at {at}"></div><p role="status"></p><p>{note}</p></div>']
+    lines += [
+        f'alt="Picture of the explorer at {at}"></div><p role="status"></p><p>{note}</p></div>'
+    ]
     return "".join(lines)
 
 
@@ -102,9 +110,15 @@ def control_markup(axis: Axis) -> str:
     name = html.escape(axis.name)
     if axis.listed:
         starts = [" selected" * (k == axis.start) for k in range(len(axis.texts))]
-        options = [f"<option value='{k}'{s}>{html.escape(axis.texts[k])}</option>" for k, s in enumerate(starts)]
-        return f"<label><span>{name}</span><select aria-label='{name}'>{''.join(options)}</select></label>"
+        options = [
+            f"<option value='{k}'{s}>{html.escape(axis.texts[k])}</option>"
+            for k, s in enumerate(starts)
+        ]
+        select = f"<select aria-label='{name}'>{''.join(options)}</select>"
+        return f"<label><span>{name}</span>{select}</label>"
     return (
-        f"<label><span>{name}</span><input type='range' min='0' max='{len(axis.texts) - 1}' step='1' "
-        f"value='{axis.start}' aria-label='{name}'><output>{html.escape(axis.texts[axis.start])}</output></label>"
+        f"<label><span>{name}</span><input type='range' min='0' max='{len(axis.texts) - 1}' "
+        "step='1' "
+        f"value='{axis.start}' "
+        f"aria-label='{name}'><output>{html.escape(axis.texts[axis.start])}</output></label>"
     )

@@ -1,7 +1,7 @@
 """The two files of a notebook hold the same cells, in whichever of them somebody worked.
 
-JupyterLab saves both. Other editors change one: then the newer one counts, and what the older one was is kept in
-build/replaced.
+JupyterLab saves both. Other editors change one: then the newer one counts, and what the older one
+was is kept in build/replaced.
 
 python -m tools.pairs           before JupyterLab opens
 python -m tools.pairs TEXT ...  before the .ipynb of these .md are rebuilt: then the .md counts
@@ -31,7 +31,8 @@ def cells(path: Path) -> list[tuple]:
 
 
 def keep(path: Path) -> str:
-    """Copy a file that is about to be replaced; with a checksum in its name no copy replaces another."""
+    """Copy a file that is about to be replaced; with a checksum in its name no copy replaces
+    another."""
     KEPT.mkdir(parents=True, exist_ok=True)
     copy = KEPT / f"{path.stem}-{hashlib.sha256(path.read_bytes()).hexdigest()[:8]}{path.suffix}"
     shutil.copy2(path, copy)
@@ -39,10 +40,11 @@ def keep(path: Path) -> str:
 
 
 def settle(text: Path, *, text_counts: bool = False) -> str:
-    """Let the newer file of a pair count, or the .md if `text_counts`; tell what was done, if anything.
+    """Let the newer file of a pair count, or the .md if `text_counts`; tell what was done, if
+    anything.
 
-    The .md is written anew if it is the older one. The .ipynb is left to JupyterLab or ``run.py sync``,
-    which put the cells of the .md into it.
+    The .md is written anew if it is the older one. The .ipynb is left to JupyterLab or ``run.py
+    sync``, which put the cells of the .md into it.
     """
     notebook = text.with_suffix(".ipynb")
     if not notebook.exists() or cells(text) == cells(notebook):
@@ -52,7 +54,8 @@ def settle(text: Path, *, text_counts: bool = False) -> str:
         return f"{what}; a copy is in {keep(notebook)}"
     copy = keep(text)
     write(jupytext.read(notebook), text)
-    return f"{text.name} was written anew from {notebook.name}, which is newer; what it was is in {copy}"
+    what = f"{text.name} was written anew from {notebook.name}, which is newer"
+    return f"{what}; what it was is in {copy}"
 
 
 def write(nb, text: Path) -> None:

@@ -20,7 +20,8 @@ TAG = re.compile(r"\\tag\*?\{([^}]*)\}")
 
 
 def names(part: str = "") -> list[str]:
-    """Names of the notebooks, in order, e.g. 02_reciprocal_space; only those that contain `part`."""
+    """Names of the notebooks, in order, e.g. 02_reciprocal_space; only those that contain
+    `part`."""
     return [name for name in SERIES if part in name and (NOTEBOOKS / f"{name}.ipynb").exists()]
 
 
@@ -85,7 +86,11 @@ def port(text: str) -> int:
 def cost(name: str) -> str:
     """Run time and memory as measured by ``run.py measure``."""
     measured = json.loads(COST.read_text("utf-8")).get(name)
-    return f"{measured['seconds']:.0f} s, {measured['gigabytes']:.1f} GB" if measured else "not measured yet"
+    return (
+        f"{measured['seconds']:.0f} s, {measured['gigabytes']:.1f} GB"
+        if measured
+        else "not measured yet"
+    )
 
 
 def stamp() -> None:
@@ -97,9 +102,12 @@ def stamp() -> None:
             text = path.read_text("utf-8")
             path.write_text(re.sub(row, rf"\g<1>{cost(name)}\g<2>", text), "utf-8", newline="\n")
         for path in NOTEBOOKS.glob(f"{name}.*"):
-            line = f"| Run time, memory | about {measured['seconds']} s and {measured['gigabytes']} GB on 2 cores |"
+            told = f"about {measured['seconds']} s and {measured['gigabytes']} GB on 2 cores"
+            line = f"| Run time, memory | {told} |"
             text = path.read_text("utf-8")
-            path.write_text(re.sub(r"\| Run time, memory \|[^|]*\|", line, text), "utf-8", newline="\n")
+            path.write_text(
+                re.sub(r"\| Run time, memory \|[^|]*\|", line, text), "utf-8", newline="\n"
+            )
 
 
 def stamp_address() -> None:

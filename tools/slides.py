@@ -2,10 +2,11 @@
 
 python -m tools.slides [NAME ...]
 
-A section becomes slides: its numbered equations, each with the sentence that leads to it; its figures, each with the
-first sentence of "what to notice"; corrections; the summary; the quiz, whose answers appear with a further key press.
-Everything else that the notebook says there is in the speaker notes (key S). Other keys: O for an overview, F for the
-full screen, ? for help. Add ?print-pdf to the address to print.
+A section becomes slides: its numbered equations, each with the sentence that leads to it; its
+figures, each with the first sentence of "what to notice"; corrections; the summary; the quiz, whose
+answers appear with a further key press. Everything else that the notebook says there is in the
+speaker notes (key S). Other keys: O for an overview, F for the full screen, ? for help. Add
+?print-pdf to the address to print.
 """
 
 from __future__ import annotations
@@ -26,7 +27,9 @@ from tools import series
 from tools.book import copy_mathjax, correction_texts, pictures, sections
 
 SLIDES = series.ROOT / "build" / "slides"
-NUMBERED = re.compile(r"\$\$((?:(?!\$\$).)*?\\tag\*?\{[^}]*\}(?:(?!\$\$).)*?)\$\$[ \t]*[,.;]?", re.DOTALL)
+NUMBERED = re.compile(
+    r"\$\$((?:(?!\$\$).)*?\\tag\*?\{[^}]*\}(?:(?!\$\$).)*?)\$\$[ \t]*[,.;]?", re.DOTALL
+)
 NOTICE = re.compile(r"\*\*What to notice\.\*\*\s*(.+)", re.DOTALL)
 QUESTION = re.compile(r"(\*\*Q\d+\.\*\*.+?)<details>.*?</summary>(.+?)</details>", re.DOTALL)
 SHORT = 20  # characters: a lead like "So" says nothing by itself
@@ -102,8 +105,12 @@ def render(text: str) -> str:
     """Markdown to HTML; mathematics stays TeX, for MathJax."""
     plain = re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", re.sub(r"!\[([^\]]*)\]\([^)]*\)", r"\1", text))
     out = markdown.render(plain)
-    out = re.sub(r'<(?:span|div) class="math inline">(.*?)</(?:span|div)>', r"\\(\1\\)", out, flags=re.DOTALL)
-    return re.sub(r'<(?:span|div) class="math block">(.*?)</(?:span|div)>', r"\\[\1\\]", out, flags=re.DOTALL)
+    out = re.sub(
+        r'<(?:span|div) class="math inline">(.*?)</(?:span|div)>', r"\\(\1\\)", out, flags=re.DOTALL
+    )
+    return re.sub(
+        r'<(?:span|div) class="math block">(.*?)</(?:span|div)>', r"\\[\1\\]", out, flags=re.DOTALL
+    )
 
 
 def line(text: str) -> str:
@@ -113,7 +120,11 @@ def line(text: str) -> str:
 
 def sentences(text: str) -> list[str]:
     """Sentences of a paragraph; a dot inside mathematics or after an abbreviation ends none."""
-    protect = re.sub(r"\$[^$]*\$|\b(?:Eqs?|Fig|Sec|Ref|e\.g|i\.e|resp|cf)\.", lambda m: m[0].replace(".", "\0"), text)
+    protect = re.sub(
+        r"\$[^$]*\$|\b(?:Eqs?|Fig|Sec|Ref|e\.g|i\.e|resp|cf)\.",
+        lambda m: m[0].replace(".", "\0"),
+        text,
+    )
     parts = re.split(r"(?<=[.!?:])\s+(?=[A-Z*$(\\])", " ".join(protect.split()))
     return [part.replace("\0", ".").strip() for part in parts]
 
@@ -126,12 +137,15 @@ def slide(heading: str, body: str, notes: str = "", small: bool = False) -> str:
 
 def leads(text: str) -> list[tuple[str, str]]:
     """(end of the sentence that leads to it, equation) of each numbered equation."""
-    found, end = [], 0
+    found = []
+    end = 0
     for match in NUMBERED.finditer(text):
         blocks = re.split(r"(\$\$.*?\$\$)", text[end : match.start()].strip(), flags=re.DOTALL)
         parts = sentences(blocks[-1].split("\n\n")[-1])
-        lead = parts[-1] if len(parts[-1]) >= SHORT else " ".join(parts[-2:])  # "So" needs what stands before
-        if len(blocks) > 2 and lead[:1].islower():  # the sentence began before an equation without a number
+        # "So" needs what stands before
+        lead = parts[-1] if len(parts[-1]) >= SHORT else " ".join(parts[-2:])
+        # the sentence began before an equation without a number
+        if len(blocks) > 2 and lead[:1].islower():
             lead = f"{sentences(blocks[-3].split(chr(10) * 2)[-1])[-1]}\n{blocks[-2]}\n{lead}"
         found.append((lead, match[1].strip()))
         end = match.end()
@@ -140,11 +154,19 @@ def leads(text: str) -> list[tuple[str, str]]:
 
 def equation_slides(heading: str, text: str) -> list[str]:
     """The numbered equations below their leads; as many on a slide as have room."""
-    groups, room = [], 0.0
+    groups = []
+    room = 0.0
     for lead, equation in leads(text):
-        need = 1 + lead.count("$$") / 2 + len(re.sub(r"\$.*?\$", "xxxxx", lead)) / 300 + equation.count("matrix") / 8
-        if need > room and not (groups and 0 < len(lead) < SHORT):  # "with" stays below the equation before
-            groups, room = [*groups, ""], 3.7
+        need = (
+            1
+            + lead.count("$$") / 2
+            + len(re.sub(r"\$.*?\$", "xxxxx", lead)) / 300
+            + equation.count("matrix") / 8
+        )
+        # "with" stays below the equation before
+        if need > room and not (groups and 0 < len(lead) < SHORT):
+            groups = [*groups, ""]
+            room = 3.7
         groups[-1] += f'<div class="lead">{render(lead)}</div>\n\\[{html.escape(equation)}\\]\n'
         room -= need
     return [slide(heading, group, text if k == 0 else "") for k, group in enumerate(groups)]
@@ -183,7 +205,10 @@ def section_slides(heading: str, cells) -> list[str]:
         if cell.cell_type == "markdown":
             text = re.sub(r"^#+ .*\n?", "", cell.source)
             found += equation_slides(heading, text)
-            found += [slide(heading, render("**Correction:** " + part)) for part in corrections_alone(text)]
+            found += [
+                slide(heading, render("**Correction:** " + part))
+                for part in corrections_alone(text)
+            ]
         for picture, alt in pictures(cell):
             after = (c.source for c in cells[i + 1 :] if c.cell_type == "markdown")
             found.append(figure_slide(heading, picture, alt, next(after, "")))
@@ -196,7 +221,11 @@ def section_slides(heading: str, cells) -> list[str]:
 
 def deck(name: str) -> str:
     nb = series.read(name)
-    goals = re.findall(r"^\| (You (?:will derive|will compute|need)) \| (.+?) \|$", nb.cells[0].source, re.MULTILINE)
+    goals = re.findall(
+        r"^\| (You (?:will derive|will compute|need)) \| (.+?) \|$",
+        nb.cells[0].source,
+        re.MULTILINE,
+    )
     table = "".join(f"<p><strong>{key}:</strong> {line(value)}</p>" for key, value in goals)
     first = f"<h1>{series.title(nb)}</h1><p>{line(series.question(nb))}</p>"
     source = f'<p class="source">{series.ADDRESS}</p>' if series.ADDRESS else ""
@@ -208,22 +237,33 @@ def deck(name: str) -> str:
             slides.append(slide(heading, render(re.sub(r"^#+ .*\n", "", text)), small=True))
         elif heading == "Quiz":
             for question, answer in QUESTION.findall(text):
-                slides.append(slide(heading, render(question) + f'<div class="fragment answer">{render(answer)}</div>'))
+                slides.append(
+                    slide(
+                        heading,
+                        render(question) + f'<div class="fragment answer">{render(answer)}</div>',
+                    )
+                )
         elif k and heading not in LEFT_OUT:
             slides += section_slides(heading, cells)
     return PAGE.format(title=html.escape(series.title(nb)), slides="\n".join(slides))
 
 
 def main(options: list[str]) -> int:
-    parser = argparse.ArgumentParser(prog="run.py slides", description="Slides for lectures, into build/slides.")
-    parser.add_argument("names", nargs="*", metavar="NAME", help="only notebooks whose name contains NAME")
+    parser = argparse.ArgumentParser(
+        prog="run.py slides", description="Slides for lectures, into build/slides."
+    )
+    parser.add_argument(
+        "names", nargs="*", metavar="NAME", help="only notebooks whose name contains NAME"
+    )
     names = parser.parse_args(options).names
     chosen = [name for name in series.names() if not names or any(part in name for part in names)]
     if not chosen:
         return print("run.py: no notebook is called like " + ", ".join(names)) or 1
     SLIDES.mkdir(parents=True, exist_ok=True)
     copy_mathjax(SLIDES / "mathjax")
-    reveal = Path(importlib.util.find_spec("sphinx_revealjs").origin).parent / "_static" / "revealjs"
+    reveal = (
+        Path(importlib.util.find_spec("sphinx_revealjs").origin).parent / "_static" / "revealjs"
+    )
     for part in ("dist", "plugin/notes"):
         shutil.copytree(reveal / part, SLIDES / "reveal" / part, dirs_exist_ok=True)
     (SLIDES / "slides.css").write_text(CSS, "utf-8")

@@ -31,7 +31,8 @@ def student_copy(nb):
         if "solution" in series.tags(cell):
             cell = new_code_cell("# your solution", id=cell.id)
         elif cell.cell_type == "code":
-            cell.outputs, cell.execution_count = [], None
+            cell.outputs = []
+            cell.execution_count = None
         else:
             plain = attach_pictures(cell, OPEN_IN.sub("", SOLUTION.sub("", cell.source)))
             cell.source = series.addressed(plain, r"[^)]*")
@@ -42,25 +43,40 @@ def student_copy(nb):
 
 
 def attach_pictures(cell, text: str) -> str:
-    """Put the pictures that the text shows into the cell; return the text, which names them there."""
+    """Put the pictures that the text shows into the cell; return the text, which names them
+    there."""
     files = {name: (series.ROOT / path).read_bytes() for _, path, name in PICTURE.findall(text)}
     if files:
-        cell.attachments = {name: {"image/png": base64.b64encode(file).decode()} for name, file in files.items()}
+        cell.attachments = {
+            name: {"image/png": base64.b64encode(file).decode()} for name, file in files.items()
+        }
     return PICTURE.sub(r"\1(attachment:\3)", text)
 
 
 def main(options: list[str]) -> int:
-    parser = argparse.ArgumentParser(prog="run.py student", description="A copy of the notebooks without solutions.")
-    parser.add_argument("folder", nargs="?", type=Path, metavar="FOLDER", help="build/student unless given")
+    parser = argparse.ArgumentParser(
+        prog="run.py student", description="A copy of the notebooks without solutions."
+    )
+    parser.add_argument(
+        "folder", nargs="?", type=Path, metavar="FOLDER", help="build/student unless given"
+    )
     chosen = parser.parse_args(options).folder
     folder = chosen or series.ROOT / "build" / "student"
-    taken = [path for path in (folder / f"{name}.ipynb" for name in series.names()) if path.exists()]
+    taken = [
+        path for path in (folder / f"{name}.ipynb" for name in series.names()) if path.exists()
+    ]
     if taken and chosen:
-        return print(f"run.py: {taken[0]} exists and may hold somebody's work; choose another folder") or 1
+        return (
+            print(f"run.py: {taken[0]} exists and may hold somebody's work; choose another folder")
+            or 1
+        )
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        return print(f"run.py: cannot make the folder {folder} ({error.strerror}); choose another") or 1
+        return (
+            print(f"run.py: cannot make the folder {folder} ({error.strerror}); choose another")
+            or 1
+        )
     for name in series.names():
         (folder / f"{name}.ipynb").write_text(writes(student_copy(series.read(name))), "utf-8")
     print(f"{len(series.names())} notebooks without solutions in {folder}")

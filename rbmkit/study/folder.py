@@ -31,12 +31,15 @@ def result_of(folder: Path, member: Member) -> Path:
 
 def agree(folder: Path, protocol: Protocol) -> None:
     """Write the settings to the folder, or see that those there are the same."""
-    path, text = folder / "study.json", json.dumps(settings(protocol), indent=1)
+    path = folder / "study.json"
+    text = json.dumps(settings(protocol), indent=1)
     if not path.exists():
         with writing(path), files.replacing(path) as partial:
             partial.write_text(text)
     elif path.read_bytes() != text.encode():
-        raise ValueError(f"{path} has other settings; give the same options again, or another folder")
+        raise ValueError(
+            f"{path} has other settings; give the same options again, or another folder"
+        )
 
 
 def protocol_of(folder: str | os.PathLike) -> str:
@@ -45,18 +48,23 @@ def protocol_of(folder: str | os.PathLike) -> str:
     try:
         stored = set(json.loads(path.read_text())["protocol"])
     except (OSError, ValueError, KeyError) as error:
-        raise ValueError(f"{path} does not say which protocol the results are of: {error}") from error
-    return next(name for name, kind in PROTOCOLS.items() if {field.name for field in fields(kind)} == stored)
+        raise ValueError(
+            f"{path} does not say which protocol the results are of: {error}"
+        ) from error
+    return next(
+        name for name, kind in PROTOCOLS.items() if {field.name for field in fields(kind)} == stored
+    )
 
 
 @contextmanager
 def locked(folder: Path) -> Iterator[None]:
     """Only one process at a time works in a folder.
 
-    The lock is one of the operating system, on an SQLite file because that works the same on all of them: it goes when
-    its process goes, in whatever way.
+    The lock is one of the operating system, on an SQLite file because that works the same on all of
+    them: it goes when its process goes, in whatever way.
     """
-    note, path = folder / "holder", folder / "lock"
+    note = folder / "holder"
+    path = folder / "lock"
     try:
         lock = sqlite3.connect(path, timeout=0, isolation_level=None)
     except sqlite3.Error as error:
@@ -82,4 +90,6 @@ def writing(path: Path) -> Iterator[Path]:
     try:
         yield path
     except OSError as error:
-        raise OSError(error.errno, f"cannot write {path}: {error.strerror}; earlier files are as they were") from error
+        raise OSError(
+            error.errno, f"cannot write {path}: {error.strerror}; earlier files are as they were"
+        ) from error

@@ -33,14 +33,20 @@ _ENDS = tuple(f"log_z_{end}{part}" for end in ("low", "high") for part in ("", "
 _ENUMERATED = 20  # units of the smaller layer up to which ln Z is exact
 
 
-def measure(folder: Path, member: Member, protocol: Protocol, examples: np.ndarray, test: np.ndarray) -> None:
-    """Measure a trained member at its checkpoints, from the last to the first, and write its result file.
+def measure(
+    folder: Path, member: Member, protocol: Protocol, examples: np.ndarray, test: np.ndarray
+) -> None:
+    """Measure a trained member at its checkpoints, from the last to the first, and write its result
+    file.
 
-    The modes are followed backwards: mode i of a checkpoint is the one that becomes the i-th of the final model.
+    The modes are followed backwards: mode i of a checkpoint is the one that becomes the i-th of the
+    final model.
     """
     last = saved(folder, member, protocol)[-1]
     epochs = [*up_to(last, protocol.checkpoints(member.method))]
-    fresh, modes, rows = protocol.start(member, examples), None, []
+    fresh = protocol.start(member, examples)
+    modes = None
+    rows = []
     for epoch in reversed(epochs):
         training = resumed(state_of(folder, member, epoch), fresh, epoch)
         path = check_of(folder, member, epoch)
@@ -49,18 +55,29 @@ def measure(folder: Path, member: Member, protocol: Protocol, examples: np.ndarr
             detailed = epoch == last or protocol.detailed(epoch)
             _write(path, _row(training, member, protocol, modes, overlap, examples, test, detailed))
         rows.append(files.read_npz(path, ("singular_values",), kind=STUDY_KIND))
-        if not np.allclose(rows[-1]["singular_values"], np.sort(modes.s)[::-1], rtol=1e-5, atol=1e-6):
+        if not np.allclose(
+            rows[-1]["singular_values"], np.sort(modes.s)[::-1], rtol=1e-5, atol=1e-6
+        ):
             raise ValueError(f"{path} was measured on another model; remove it to measure again")
     rows.reverse()
     values = np.array([row["singular_values"][0] for row in rows])
     kept = [epochs[k] for k in protocol.kept(member, values)]
     models = [resumed(state_of(folder, member, epoch), fresh, epoch).rbm for epoch in kept]
     text = {"member": asdict(member), **settings(protocol), "training": fresh.options()}
-    result = _models(kept, models, last, test) | {"epochs": np.array(epochs, float), "text": json.dumps(text)}
+    result = _models(kept, models, last, test) | {
+        "epochs": np.array(epochs, float),
+        "text": json.dumps(text),
+    }
     result |= {name: np.array([row[name] for row in rows if name in row]) for name in rows[-1]}
     if protocol.strong:
-        result["vector_epochs"] = np.array([epoch for epoch, row in zip(epochs, rows) if "U" in row], float)
-        result |= {name: x.astype(np.float32) for name, x in result.items() if name.startswith(("leading", "followed"))}
+        result["vector_epochs"] = np.array(
+            [epoch for epoch, row in zip(epochs, rows) if "U" in row], float
+        )
+        result |= {
+            name: x.astype(np.float32)
+            for name, x in result.items()
+            if name.startswith(("leading", "followed"))
+        }
     _write(result_of(folder, member), result)
 
 
@@ -75,20 +92,25 @@ def _row(
     detailed: bool,
 ) -> dict:
     """All that is measured at one checkpoint."""
-    rbm, rng, means = training.rbm, member.rng(stage=1 + training.update), examples.mean(axis=0)
+    rbm = training.rbm
+    rng = member.rng(stage=1 + training.update)
+    means = examples.mean(axis=0)
     v = gibbs(rbm, training.chain_states[: SAMPLES["chains"]], steps=SAMPLES["steps"], rng=rng).v
     states = {"data": _pairs(rbm, test[: EXAMPLES["modes"]], rng), "samples": _pairs(rbm, v, rng)}
     row = _spectrum(modes, detailed) | _free_energies(rbm, examples, test)
     options = {"temperatures": protocol.temperatures, "pixel_means": means, "rng": rng}
     equilibrium = v if member.method == "PCD" and not protocol.strong else None
     row |= _bracket(rbm, equilibrium, test, options) if detailed else dict.fromkeys(_ENDS, np.nan)
-    row |= _variables("leading", modes, np.argsort(-modes.s, kind="stable")[:LEADING], overlap, states)
+    row |= _variables(
+        "leading", modes, np.argsort(-modes.s, kind="stable")[:LEADING], overlap, states
+    )
     row |= _variables("followed", modes, np.arange(min(LEADING, len(modes.s))), overlap, states)
     return row | _gauge(rbm, means - 0.5, test) if protocol.strong else row
 
 
 def _gauge(rbm: RBM, contrast: np.ndarray, test: np.ndarray) -> dict[str, np.ndarray]:
-    """Leading singular values without contrast x uniform pattern; summary over hidden units of their mean activity."""
+    """Leading singular values without contrast x uniform pattern; summary over hidden units of
+    their mean activity."""
     rest = reciprocal.without(rbm.W, contrast, np.ones(rbm.M))
     activity = rbm.hidden_mean(test[: EXAMPLES["modes"]]).mean(axis=0)
     values = np.linalg.svd(rest, compute_uv=False)[:REST].astype(np.float32)
@@ -105,7 +127,9 @@ def _follow(rbm: RBM, reference: reciprocal.Modes | None) -> tuple[reciprocal.Mo
 
 def _spectrum(modes: reciprocal.Modes, detailed: bool) -> dict[str, np.ndarray]:
     order = np.argsort(-modes.s, kind="stable")
-    vectors = {name: getattr(modes, name)[:, order[:VECTORS]].astype(np.float16) for name in ("U", "V")}
+    vectors = {
+        name: getattr(modes, name)[:, order[:VECTORS]].astype(np.float16) for name in ("U", "V")
+    }
     return {"singular_values": modes.s[order].astype(np.float32)} | (vectors if detailed else {})
 
 
@@ -122,16 +146,20 @@ def _variables(
     rank = np.empty(len(modes.s), int)
     rank[np.argsort(-modes.s, kind="stable")] = np.arange(len(rank))
     row = {"label": which, "rank": rank[which], "overlap": overlap[which]}
-    row |= {name: getattr(modes, name)[which] for name in ("s", "a0", "b0", "x0", "y0", "mu_x", "mu_y")}
+    row |= {
+        name: getattr(modes, name)[which] for name in ("s", "a0", "b0", "x0", "y0", "mu_x", "mu_y")
+    }
     for source, (v, h) in states.items():
-        x, y = modes.x(v, which), modes.y(h, which)
+        x = modes.x(v, which)
+        y = modes.y(h, which)
         row |= {f"x_{source}": _summary(x), f"y_{source}": _summary(y)}
         row[f"cov_{source}"] = ((x - x.mean(axis=0)) * (y - y.mean(axis=0))).mean(axis=0)
     return {f"{kind}_{name}": array for name, array in row.items()}
 
 
 def _summary(x: np.ndarray) -> np.ndarray:
-    """Mean, standard deviation and `rbmkit.study.results.QUANTILES` of the columns of x (n, k), as (k, 7)."""
+    """Mean, standard deviation and `rbmkit.study.results.QUANTILES` of the columns of x (n, k),
+    as (k, 7)."""
     return np.column_stack([x.mean(axis=0), x.std(axis=0), np.quantile(x, QUANTILES, axis=0).T])
 
 
@@ -140,8 +168,11 @@ def _free_energies(rbm: RBM, examples: np.ndarray, test: np.ndarray) -> dict[str
     return {f"free_energy_{name}": rbm.free_energy(v).mean() for name, v in some.items()}
 
 
-def _bracket(rbm: RBM, samples: np.ndarray | None, test: np.ndarray, options: dict) -> dict[str, float]:
-    """ln Z from below by AIS and from above by reverse AIS or, without equilibrium `samples`, by RAISE; or exact."""
+def _bracket(
+    rbm: RBM, samples: np.ndarray | None, test: np.ndarray, options: dict
+) -> dict[str, float]:
+    """ln Z from below by AIS and from above by reverse AIS or, without equilibrium `samples`, by
+    RAISE; or exact."""
     if min(rbm.N, rbm.M) <= _ENUMERATED:
         low = high = exact_log_z(rbm), 0.0, np.inf
     else:
@@ -158,12 +189,19 @@ def _bracket(rbm: RBM, samples: np.ndarray | None, test: np.ndarray, options: di
     return dict(zip(_ENDS, (*low, *high), strict=True))
 
 
-def _models(kept: list[float], models: list[RBM], last: float, test: np.ndarray) -> dict[str, np.ndarray]:
-    """Parameters, W in half precision: of the final model as W, a and b, of earlier ones stacked, with their epochs.
+def _models(
+    kept: list[float], models: list[RBM], last: float, test: np.ndarray
+) -> dict[str, np.ndarray]:
+    """Parameters, W in half precision: of the final model as W, a and b, of earlier ones stacked,
+    with their epochs.
 
-    `rounding` is the mean and the spread over test examples of the change of F of the final model; empty without one.
+    `rounding` is the mean and the spread over test examples of the change of F of the final model;
+    empty without one.
     """
-    small = [{"W": m.W.astype(np.float16), "a": m.a.astype(np.float32), "b": m.b.astype(np.float32)} for m in models]
+    small = [
+        {"W": m.W.astype(np.float16), "a": m.a.astype(np.float32), "b": m.b.astype(np.float32)}
+        for m in models
+    ]
     found = {"rounding": np.empty(0)}
     if kept and kept[-1] == last:
         change = RBM(**small[-1]).free_energy(test) - models[-1].free_energy(test)
@@ -176,4 +214,6 @@ def _models(kept: list[float], models: list[RBM], last: float, test: np.ndarray)
 
 def _write(path: Path, arrays: dict) -> None:
     with writing(path):
-        files.write_npz(path, kind=STUDY_KIND, **{name: np.asarray(array) for name, array in arrays.items()})
+        files.write_npz(
+            path, kind=STUDY_KIND, **{name: np.asarray(array) for name, array in arrays.items()}
+        )

@@ -16,7 +16,9 @@ from rbmkit.study.members import Member
 from rbmkit.study.protocols import Protocol
 
 
-def status(folder: str | os.PathLike, wanted: Sequence[Member], protocol: Protocol) -> dict[str, tuple[float, float]]:
+def status(
+    folder: str | os.PathLike, wanted: Sequence[Member], protocol: Protocol
+) -> dict[str, tuple[float, float]]:
     """Work done and work in all, for the whole ("study") and for each member, read off the files.
 
     The unit is an epoch, or a checkpoint, of a model with 500 hidden units.
@@ -32,14 +34,17 @@ def status(folder: str | os.PathLike, wanted: Sequence[Member], protocol: Protoc
     return _work_done(Path(folder), wanted, protocol)
 
 
-def _work_done(folder: Path, wanted: Sequence[Member], protocol: Protocol) -> dict[str, tuple[float, float]]:
+def _work_done(
+    folder: Path, wanted: Sequence[Member], protocol: Protocol
+) -> dict[str, tuple[float, float]]:
     found = {}
     for member in wanted:
         saves = protocol.saves(member.method)
         points = protocol.checkpoints(member.method)
         epochs = [epoch for epoch in saves if (state_of(folder, member, epoch)).exists()]
         measured = sum((check_of(folder, member, epoch)).exists() for epoch in points)
-        unit, total = member.hidden / 500, saves[-1] + len(points)
+        unit = member.hidden / 500
+        total = saves[-1] + len(points)
         done = total if result_of(folder, member).exists() else (epochs or [0])[-1] + measured
         found[member.name] = (done * unit, total * unit)
     return {"study": tuple(np.sum(list(found.values()), axis=0))} | found
@@ -47,13 +52,20 @@ def _work_done(folder: Path, wanted: Sequence[Member], protocol: Protocol) -> di
 
 @contextmanager
 def progress(folder: Path, wanted: Sequence[Member], protocol: Protocol) -> Iterator[None]:
-    """Bars with the time left, for the whole and for each member at work, wherever it is: they watch the files."""
-    stop, first, bars = threading.Event(), _work_done(folder, wanted, protocol), {}
-    look = {"bar_format": "{desc:>14} {percentage:3.0f}%|{bar:30}| {elapsed} done, {remaining} left", "disable": None}
+    """Bars with the time left, for the whole and for each member at work, wherever it is: they
+    watch the files."""
+    stop = threading.Event()
+    first = _work_done(folder, wanted, protocol)
+    bars = {}
+    look = {
+        "bar_format": "{desc:>14} {percentage:3.0f}%|{bar:30}| {elapsed} done, {remaining} left",
+        "disable": None,
+    }
 
     def show() -> None:
         for name, (done, total) in _work_done(folder, wanted, protocol).items():
-            whole, before = name == "study", first[name][0]
+            whole = name == "study"
+            before = first[name][0]
             if name not in bars and (whole or before < done < total):
                 bars[name] = tqdm(total=total, initial=before, desc=name, leave=whole, **look)
             if name in bars:

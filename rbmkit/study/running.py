@@ -1,20 +1,22 @@
 """The study behind the figures: RBMs of four sizes and three training methods, five replicas each.
 
-A study lives in a working folder. Each *member*, say ``pcd-500-0`` (method, hidden units, replica), is trained and then
-measured at its checkpoints; what it needs is on disk, so that a run that was killed goes on where it was:
+A study lives in a working folder. Each *member*, say ``pcd-500-0`` (method, hidden units, replica),
+is trained and then measured at its checkpoints; what it needs is on disk, so that a run that was
+killed goes on where it was:
 
     FOLDER/study.json             the settings, the same for all members
     FOLDER/lock                   held by the process that works here
-    FOLDER/pcd-500-0/epoch_3.npz  state of the training (`rbmkit.Training.save`): parameters, chains, seed, ...
+    FOLDER/pcd-500-0/epoch_3.npz  state of the training, by `rbmkit.Training.save`
     FOLDER/pcd-500-0/check_3.npz  what was measured there
     FOLDER/pcd-500-0.npz          the result: final weights, rounded, and all measurements
 
-All members of a folder are trained by one of two protocols: the *mild* one of this series (`Protocol`: SGD, centred
-gradient) or the one after the *paper* (`PaperProtocol`: Adam, uncentred), with couplings that grow strong.
+All members of a folder are trained by one of two protocols: the *mild* one of this series
+(`Protocol`: SGD, centred gradient) or the one after the *paper* (`PaperProtocol`: Adam, uncentred),
+with couplings that grow strong.
 
-`run` does the work, through joblib: on one machine or on a dask cluster. `collect` copies results to ``data/study``
-(mild) or ``data/strong`` (paper), where `rbmkit.study` reads them. The command line is
-``python -m rbmkit study --help``.
+`run` does the work, through joblib: on one machine or on a dask cluster. `collect` copies results
+to ``data/study`` (mild) or ``data/strong`` (paper), where `rbmkit.study` reads them. The command
+line is ``python -m rbmkit study --help``.
 """
 
 from __future__ import annotations
@@ -57,7 +59,8 @@ def run(
     wanted : sequence of Member
     protocol : Protocol
     jobs : int
-        Processes on this machine, one thread each (a single job uses all threads). Dask: one per worker thread.
+        Processes on this machine, one thread each (a single job uses all threads). Dask: one per
+        worker thread.
     backend : {"loky", "dask"}
         Processes on this machine, through joblib, or a dask cluster.
     scheduler : str, optional
@@ -73,12 +76,16 @@ def run(
     BlockingIOError
         Another process works in this folder; says which.
     ValueError
-        The folder holds a study with other settings; the backend and the scheduler do not go together.
+        The folder holds a study with other settings; the backend and the scheduler do not go
+        together.
     RuntimeError
-        Some members failed, e.g. for a full disk or a damaged file; says why. The others have been done.
+        Some members failed, e.g. for a full disk or a damaged file; says why. The others have been
+        done.
     """
     if (backend == "dask") != (scheduler is not None):
-        raise ValueError("dask needs the address of a scheduler, e.g. tcp://127.0.0.1:8786; loky takes none")
+        raise ValueError(
+            "dask needs the address of a scheduler, e.g. tcp://127.0.0.1:8786; loky takes none"
+        )
     folder = Path(folder).resolve()
     folder.mkdir(parents=True, exist_ok=True)
     with locked(folder):
@@ -87,7 +94,9 @@ def run(
             leftover.unlink()
         work = [(folder, member, protocol, os.getpid()) for member in wanted]
         with progress(folder, wanted, protocol):
-            errors = _on_cluster(work, scheduler) if backend == "dask" else _on_this_machine(work, jobs)
+            errors = (
+                _on_cluster(work, scheduler) if backend == "dask" else _on_this_machine(work, jobs)
+            )
     failed = [error for error in errors if error]
     if failed:
         raise RuntimeError(f"{len(failed)} of {len(wanted)} members failed:\n" + "\n".join(failed))
@@ -110,7 +119,8 @@ def _attempt(folder: Path, member: Member, protocol: Protocol, driver: int) -> s
 
 
 def _die_with(driver: int) -> None:
-    """Let a process that the `driver` started end when the driver is killed: it must not go on beside the next run."""
+    """Let a process that the `driver` started end when the driver is killed: it must not go on
+    beside the next run."""
 
     def watch() -> None:
         while os.getppid() == driver:
@@ -124,16 +134,20 @@ def _die_with(driver: int) -> None:
 def _on_this_machine(work: list[tuple], jobs: int) -> list[str | None]:
     threads = {} if jobs == 1 else {"inner_max_num_threads": 1}
     with joblib.parallel_config(backend="loky", n_jobs=jobs, **threads):
-        return joblib.Parallel(batch_size=1, pre_dispatch="all")(joblib.delayed(_attempt)(*each) for each in work)
+        return joblib.Parallel(batch_size=1, pre_dispatch="all")(
+            joblib.delayed(_attempt)(*each) for each in work
+        )
 
 
 def _on_cluster(work: list[tuple], scheduler: str) -> list[str | None]:
-    """Waits for workers as long as it takes. What dask gives up is an error of that member (joblib's dask backend would
-    wait for it for ever)."""
+    """Waits for workers as long as it takes. What dask gives up is an error of that member
+    (joblib's dask backend would wait for it for ever)."""
     try:
         import distributed
     except ImportError:
-        raise ImportError("the dask backend needs dask.distributed: pip install 'rbmkit[cluster]'") from None
+        raise ImportError(
+            "the dask backend needs dask.distributed: pip install 'rbmkit[cluster]'"
+        ) from None
     with distributed.Client(scheduler, set_as_default=False) as client:
         futures = [client.submit(_attempt, *each, pure=False) for each in work]
         lost = [future.exception() for future in futures]  # waits
@@ -146,7 +160,8 @@ def _on_cluster(work: list[tuple], scheduler: str) -> list[str | None]:
 def collect(folder: str | os.PathLike, target: str | os.PathLike | None = None) -> list[Path]:
     """Copy the results in a working folder to `target` and write their checksums there.
 
-    By default that is where `rbmkit.study` reads them: ``data/study``, or ``data/strong`` for the paper's protocol.
+    By default that is where `rbmkit.study` reads them: ``data/study``, or ``data/strong`` for the
+    paper's protocol.
 
     Results of other members that are there already stay.
 

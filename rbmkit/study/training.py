@@ -19,9 +19,11 @@ def train(folder: Path, member: Member, protocol: Protocol, examples: np.ndarray
     Raises
     ------
     ValueError
-        The last saved state is truncated, altered or that of another training; nothing is overwritten.
+        The last saved state is truncated, altered or that of another training; nothing is
+        overwritten.
     """
-    training, saves = protocol.start(member, examples), protocol.saves(member.method)
+    training = protocol.start(member, examples)
+    saves = protocol.saves(member.method)
     done = saved(folder, member, protocol)
     if done:
         training = resumed(state_of(folder, member, done[-1]), training, done[-1])
@@ -38,12 +40,22 @@ def train(folder: Path, member: Member, protocol: Protocol, examples: np.ndarray
 
 def saved(folder: Path, member: Member, protocol: Protocol) -> list[float]:
     """Epochs of the states that are there, up to the first that is not."""
-    return list(takewhile(lambda epoch: state_of(folder, member, epoch).exists(), protocol.saves(member.method)))
+    return list(
+        takewhile(
+            lambda epoch: state_of(folder, member, epoch).exists(), protocol.saves(member.method)
+        )
+    )
 
 
 def resumed(path: Path, fresh: Training, epoch: float) -> Training:
     training = Training.resume(path, fresh.data)
-    same = training.options() == fresh.options() and training.seed == fresh.seed and training.rbm.M == fresh.rbm.M
+    same = (
+        training.options() == fresh.options()
+        and training.seed == fresh.seed
+        and training.rbm.M == fresh.rbm.M
+    )
     if not same or training.update != round(epoch * fresh.updates_per_epoch):
-        raise ValueError(f"{path} is the state of another training; remove it to go on from the state before it")
+        raise ValueError(
+            f"{path} is the state of another training; remove it to go on from the state before it"
+        )
     return training

@@ -1,8 +1,8 @@
 """Symmetries of an RBM and how training breaks them, Secs. 5 and 6 of the paper.
 
-`rbmkit.symmetry.rotations` turns the modes, `rbmkit.symmetry.weights` tests whether the weights mind,
-`rbmkit.symmetry.free_energy` has Landau's free energy of a mode, and `rbmkit.symmetry.order` what happens to the modes
-during training. All their functions can be had from here.
+`rbmkit.symmetry.rotations` turns the modes, `rbmkit.symmetry.weights` tests whether the weights
+mind, `rbmkit.symmetry.free_energy` has Landau's free energy of a mode, and `rbmkit.symmetry.order`
+what happens to the modes during training. All their functions can be had from here.
 """
 
 from rbmkit.extrema import local_minima

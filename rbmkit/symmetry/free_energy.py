@@ -1,7 +1,9 @@
-"""Landau's free energy f_i(z) of one mode, Eq. (56), along the unstable (z = u) or the stable direction (z = w).
+"""Landau's free energy f_i(z) of one mode, Eq. (56), along the unstable (z = u) or the stable
+direction (z = w).
 
-As a polynomial (`Landau`): from exact cumulants, from mean-field cavity fields or from the exact marginal; and
-unexpanded, as `landau_curve`. Measured ones come from histograms of chains, `free_energy_of_counts`.
+As a polynomial (`Landau`): from exact cumulants, from mean-field cavity fields or from the exact
+marginal; and unexpanded, as `landau_curve`. Measured ones come from histograms of chains,
+`free_energy_of_counts`.
 """
 
 from __future__ import annotations
@@ -16,7 +18,8 @@ from rbmkit.model import RBM
 from rbmkit.projections import cumulants, edgeworth, log_density, log_density_of_units
 from rbmkit.reciprocal import Modes, turned, uw_axes
 
-_DIFFERENCE = 0.1  # step of the numerical derivatives of a potential, in units of the reciprocal variable
+# step of the numerical derivatives of a potential, in units of the reciprocal variable
+_DIFFERENCE = 0.1
 
 
 @dataclass(frozen=True)
@@ -30,7 +33,8 @@ class Landau:
     Attributes
     ----------
     offset : float
-        Energy of the saddle, a0 b0 / lambda. It belongs to the pair (u, w) and must be counted once.
+        Energy of the saddle, a0 b0 / lambda. It belongs to the pair (u, w) and must be counted
+        once.
     curvature : float
         Lambda_i: -lambda along u, +lambda along w.
     mu : float
@@ -52,9 +56,15 @@ class Landau:
         return self.offset + self.curvature / 2 * np.square(z) + potential
 
     def minima(self) -> np.ndarray:
-        """Where f has its minima (one or two, the lowest first; none if it is unbounded below and has no well)."""
+        """Where f has its minima (one or two, the lowest first; none if it is unbounded below
+        and has no well)."""
         slope = np.polynomial.Polynomial(
-            [self.curvature * self.mu + self.gamma, self.curvature + 2 * self.theta, 3 * self.psi, 4 * self.phi]
+            [
+                self.curvature * self.mu + self.gamma,
+                self.curvature + 2 * self.theta,
+                3 * self.psi,
+                4 * self.phi,
+            ]
         )
         roots = slope.roots()
         real = roots[np.abs(roots.imag) < 1e-9 * (1 + np.abs(roots))].real
@@ -62,8 +72,11 @@ class Landau:
         return found[np.argsort(self(found))]
 
 
-def critical_coupling(modes: Modes, i: int = 0, means: tuple[np.ndarray, np.ndarray] | None = None) -> float:
-    """beta lambda_c of mode i: 1 / sqrt(var x var y) over independent units; exactly 4 if all means are 1/2."""
+def critical_coupling(
+    modes: Modes, i: int = 0, means: tuple[np.ndarray, np.ndarray] | None = None
+) -> float:
+    """beta lambda_c of mode i: 1 / sqrt(var x var y) over independent units; exactly 4 if all
+    means are 1/2."""
     checks.instance(modes, Modes, "modes")
     m_v, m_h = _means(modes, means)
     var_x = np.sum(modes.U[:, i] ** 2 * m_v * (1 - m_v))
@@ -72,7 +85,11 @@ def critical_coupling(modes: Modes, i: int = 0, means: tuple[np.ndarray, np.ndar
 
 
 def mode_cumulants(
-    modes: Modes, i: int = 0, *, stable: bool = False, means: tuple[np.ndarray, np.ndarray] | None = None
+    modes: Modes,
+    i: int = 0,
+    *,
+    stable: bool = False,
+    means: tuple[np.ndarray, np.ndarray] | None = None,
 ) -> np.ndarray:
     """Exact first four cumulants of z over independent units: cumulants of independent terms add.
 
@@ -92,7 +109,9 @@ def mode_cumulants(
     checks.instance(modes, Modes, "modes")
     found = cumulants(_direction(modes, i, stable), np.concatenate(_means(modes, means)))
     if found[1] == 0:
-        raise ValueError("means must leave a unit of the mode free: all are 0 or 1, and z has no fluctuations")
+        raise ValueError(
+            "means must leave a unit of the mode free: all are 0 or 1, and z has no fluctuations"
+        )
     saddle = turned(*modes.saddle(i))[int(stable)]
     return found - [saddle, 0, 0, 0]
 
@@ -107,7 +126,8 @@ def landau(
 ) -> Landau:
     """Eq. (56) with coefficients from exact cumulants: no fit.
 
-    -ln of the Edgeworth density, to the order of the fourth cumulant (`rbmkit.projections.edgeworth`).
+    -ln of the Edgeworth density, to the order of the fourth cumulant
+    (`rbmkit.projections.edgeworth`).
 
     Parameters
     ----------
@@ -119,8 +139,8 @@ def landau(
     beta : float, optional
         Inverse temperature, > 0.
     means : pair of (N,) and (M,) arrays, optional
-        Means of the units if mode i were absent, from `cavity_means`: the other modes enter through them. Default:
-        1/2, the other modes at mu, as in the paper; then gamma = psi = 0.
+        Means of the units if mode i were absent, from `cavity_means`: the other modes enter through
+        them. Default: 1/2, the other modes at mu, as in the paper; then gamma = psi = 0.
     """
     checks.instance(modes, Modes, "modes")
     beta = checks.positive_float(beta, "beta")
@@ -129,11 +149,15 @@ def landau(
     return _landau(modes, i, stable, mu, series[1:] / beta)
 
 
-def landau_of_marginal(modes: Modes, i: int = 0, *, stable: bool = False, beta: float = 1.0) -> Landau:
-    """Eq. (56) with the Taylor coefficients at mu of the exact -ln rho(z), by central differences."""
+def landau_of_marginal(
+    modes: Modes, i: int = 0, *, stable: bool = False, beta: float = 1.0
+) -> Landau:
+    """Eq. (56) with the Taylor coefficients at mu of the exact -ln rho(z), by central
+    differences."""
     checks.instance(modes, Modes, "modes")
     beta = checks.positive_float(beta, "beta")
-    c, mu = _direction(modes, i, stable), mode_cumulants(modes, i, stable=stable)[0]
+    c = _direction(modes, i, stable)
+    mu = mode_cumulants(modes, i, stable=stable)[0]
     v = -log_density(c, c.sum() / 2 + _DIFFERENCE * np.arange(4))  # even about the centre
     second = (-49 / 18 * v[0] + 3 * v[1] - 0.3 * v[2] + v[3] / 45) / _DIFFERENCE**2
     fourth = (28 / 3 * v[0] - 13 * v[1] + 4 * v[2] - v[3] / 3) / _DIFFERENCE**4
@@ -149,10 +173,11 @@ def landau_curve(
     beta: float = 1.0,
     means: tuple[np.ndarray, np.ndarray] | None = None,
 ) -> np.ndarray:
-    """f_i(z) before the expansion: saddle energy + Lambda/2 z^2 - ln[rho(z) / rho(mu)] / beta; infinite where rho = 0.
+    """f_i(z) before the expansion: saddle energy + Lambda/2 z^2 - ln[rho(z) / rho(mu)] / beta;
+    infinite where rho = 0.
 
-    rho is the exact marginal of `rbmkit.projections.log_density`; if `means` are given (`cavity_means`), the
-    saddle-point density of independent units with these means.
+    rho is the exact marginal of `rbmkit.projections.log_density`; if `means` are given
+    (`cavity_means`), the saddle-point density of independent units with these means.
 
     Parameters
     ----------
@@ -161,8 +186,10 @@ def landau_curve(
     z : (n,) array
     """
     checks.instance(modes, Modes, "modes")
-    beta, z = checks.positive_float(beta, "beta"), checks.real_array(z, (None,), "z")
-    c, mu = _direction(modes, i, stable), mode_cumulants(modes, i, stable=stable, means=means)[0]
+    beta = checks.positive_float(beta, "beta")
+    z = checks.real_array(z, (None,), "z")
+    c = _direction(modes, i, stable)
+    mu = mode_cumulants(modes, i, stable=stable, means=means)[0]
     if means is None:
         log_rho = log_density(c, c.sum() / 2 + np.append(mu, z) - mu)
     else:
@@ -177,7 +204,8 @@ def cavity_means(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Means of the units in the fields of all modes but i, at the mean-field solution (v, h).
 
-    Mode i is taken out whole: its coupling and its fields a0_i, b0_i, which are in the energy -+lambda z^2 / 2.
+    Mode i is taken out whole: its coupling and its fields a0_i, b0_i, which are in the energy
+    -+lambda z^2 / 2.
 
     Parameters
     ----------
@@ -194,8 +222,10 @@ def cavity_means(
     """
     checks.instance(rbm, RBM, "rbm")
     checks.instance(modes, Modes, "modes")
-    v, h = _in_unit_interval(v, rbm.N, "v"), _in_unit_interval(h, rbm.M, "h")
-    U, V = modes.U[:, i], modes.V[:, i]
+    v = _in_unit_interval(v, rbm.N, "v")
+    h = _in_unit_interval(h, rbm.M, "h")
+    U = modes.U[:, i]
+    V = modes.V[:, i]
     field_v = rbm.a + rbm.W @ h - U * (modes.a0[i] + modes.s[i] * (V @ h))
     field_h = rbm.b + v @ rbm.W - V * (modes.b0[i] + modes.s[i] * (U @ v))
     return expit(beta * field_v), expit(beta * field_h)
@@ -216,17 +246,20 @@ def free_energy_of_counts(counts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """
     counts = checks.real_array(counts, (None, None), "counts")
     if len(counts) < 2 or not counts.any():
-        raise ValueError("counts must hold histograms of at least two groups of chains, not all of them empty")
+        raise ValueError(
+            "counts must hold histograms of at least two groups of chains, not all of them empty"
+        )
     total = counts.sum(axis=0)
     with np.errstate(divide="ignore", invalid="ignore"):
-        free, left_out = -np.log(total / total.sum()), -np.log(total - counts)
+        free = -np.log(total / total.sum())
+        left_out = -np.log(total - counts)
         error = np.sqrt((len(counts) - 1) * left_out.var(axis=0))
     return free - free.min(), error
 
 
 def barrier(u: np.ndarray, free: np.ndarray) -> tuple[float, float, float]:
-    """Where the lowest points of a free energy left and right of u = 0 are, and how high the hill between them is above
-    the higher of the two (0 for a single well)."""
+    """Where the lowest points of a free energy left and right of u = 0 are, and how high the
+    hill between them is above the higher of the two (0 for a single well)."""
     left, right = (np.flatnonzero(side)[np.argmin(free[side])] for side in (u < 0, u > 0))
     between = free[left : right + 1]
     return float(u[left]), float(u[right]), float(between.max() - max(free[left], free[right]))
@@ -242,7 +275,9 @@ def _direction(modes: Modes, i: int, stable: bool) -> np.ndarray:
     return uw_axes(modes.U[:, i], modes.V[:, i])[int(stable)]
 
 
-def _means(modes: Modes, means: tuple[np.ndarray, np.ndarray] | None) -> tuple[np.ndarray, np.ndarray]:
+def _means(
+    modes: Modes, means: tuple[np.ndarray, np.ndarray] | None
+) -> tuple[np.ndarray, np.ndarray]:
     sizes = len(modes.U), len(modes.V)
     if means is None:
         return tuple(np.full(n, 0.5) for n in sizes)
@@ -252,5 +287,7 @@ def _means(modes: Modes, means: tuple[np.ndarray, np.ndarray] | None) -> tuple[n
 def _in_unit_interval(means: np.ndarray, n: int, name: str) -> np.ndarray:
     means = checks.real_array(means, (n,), name)
     if means.min() < 0 or means.max() > 1:
-        raise ValueError(f"{name} must be means of units, in [0, 1]; found {means.min()} to {means.max()}")
+        raise ValueError(
+            f"{name} must be means of units, in [0, 1]; found {means.min()} to {means.max()}"
+        )
     return means

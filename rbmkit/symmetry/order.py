@@ -13,7 +13,8 @@ from rbmkit.study import ModePaths
 
 @dataclass(frozen=True, eq=False)
 class OrderParameter:
-    """z_i = u_i (row 0) and z_{M+i} = w_i (row 1) through a training, from the saddle of the mode, which is at zero.
+    """z_i = u_i (row 0) and z_{M+i} = w_i (row 1) through a training, from the saddle of the mode,
+    which is at zero.
 
     Attributes
     ----------
@@ -35,8 +36,9 @@ class OrderParameter:
 def order_parameter(paths: ModePaths, i: int = 0) -> OrderParameter:
     """Order parameters of mode i of a stored training, Figs. 7 and 8.
 
-    The sign of a mode is arbitrary: (U_i, V_i) -> (-U_i, -V_i) turns u and w around. It is chosen here such that
-    mu_x >= 0, as in `rbmkit.reciprocal.modes`: by the weights alone, whatever data and samples do.
+    The sign of a mode is arbitrary: (U_i, V_i) -> (-U_i, -V_i) turns u and w around. It is chosen
+    here such that mu_x >= 0, as in `rbmkit.reciprocal.modes`: by the weights alone, whatever data
+    and samples do.
 
     Parameters
     ----------
@@ -50,7 +52,8 @@ def order_parameter(paths: ModePaths, i: int = 0) -> OrderParameter:
     def uw(x: np.ndarray, y: np.ndarray) -> np.ndarray:  # Eq. (19)
         return sign * np.stack(turned(x - paths.x0[:, i], y - paths.y0[:, i]))
 
-    def std(x: np.ndarray, y: np.ndarray, cov: np.ndarray) -> np.ndarray:  # var u and var w: those of (y +- x) / sqrt 2
+    # var u and var w: those of (y +- x) / sqrt 2
+    def std(x: np.ndarray, y: np.ndarray, cov: np.ndarray) -> np.ndarray:
         half = (x[:, i, 1] ** 2 + y[:, i, 1] ** 2) / 2
         return np.sqrt(np.stack([half + cov[:, i], half - cov[:, i]]))
 

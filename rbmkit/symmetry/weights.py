@@ -1,7 +1,8 @@
 """Tests of weights: how far are they from being invariant?
 
-`divergence` compares the weights before and after a rotation; `sign_test` and `permutation_test` are randomisation
-tests of reversing hidden units and of exchanging them. Their null distributions need no model.
+`divergence` compares the weights before and after a rotation; `sign_test` and `permutation_test`
+are randomisation tests of reversing hidden units and of exchanging them. Their null distributions
+need no model.
 """
 
 from __future__ import annotations
@@ -18,14 +19,16 @@ _EDGE_SAMPLE = 200_000  # values that place the edges of the bins
 
 @dataclass(frozen=True, eq=False)
 class Divergence:
-    """How far apart two sets of weights are, in nats, with bootstrap standard errors (NaN without a bootstrap).
+    """How far apart two sets of weights are, in nats, with bootstrap standard errors (NaN without a
+    bootstrap).
 
     Attributes
     ----------
     js, js_error : float
         Jensen-Shannon divergence, between 0 and ln 2.
     kl, kl_error : float
-        Kullback-Leibler divergence of the second from the first; infinite if a bin is empty in the second only.
+        Kullback-Leibler divergence of the second from the first; infinite if a bin is empty in the
+        second only.
     """
 
     js: float
@@ -35,13 +38,19 @@ class Divergence:
 
 
 def divergence(
-    W: np.ndarray, other: np.ndarray, *, bins: int = 100, bootstrap: int = 100, rng: int | np.random.Generator
+    W: np.ndarray,
+    other: np.ndarray,
+    *,
+    bins: int = 100,
+    bootstrap: int = 100,
+    rng: int | np.random.Generator,
 ) -> Divergence:
     """Divergences between the distributions of the entries of two matrices.
 
-    Both are counted in the same bins, which hold equally many of the pooled values: no range has to be chosen and no
-    bin is nearly empty. A common factor of both matrices changes nothing. Two independent samples of n values each from
-    one law have a Jensen-Shannon divergence of (bins - 1) / (4 n) on average.
+    Both are counted in the same bins, which hold equally many of the pooled values: no range has to
+    be chosen and no bin is nearly empty. A common factor of both matrices changes nothing. Two
+    independent samples of n values each from one law have a Jensen-Shannon divergence of (bins - 1)
+    / (4 n) on average.
 
     Parameters
     ----------
@@ -49,13 +58,14 @@ def divergence(
         Before and after.
     bins : int, optional
     bootstrap : int, optional
-        Resamplings of the rows, the same for both matrices; entries of a row are correlated, so rows are the unit.
-        0 for none.
+        Resamplings of the rows, the same for both matrices; entries of a row are correlated, so
+        rows are the unit. 0 for none.
     rng : int or Generator
     """
     W = checks.real_array(W, (None, None), "W")
     other = checks.real_array(other, W.shape, "other")
-    bins, rng = checks.integer(bins, "bins", least=2), checks.as_generator(rng)
+    bins = checks.integer(bins, "bins", least=2)
+    rng = checks.as_generator(rng)
     pooled = np.concatenate([W.ravel(), other.ravel()])
     sample = pooled[:: max(1, pooled.size // _EDGE_SAMPLE)]
     edges = np.unique(np.quantile(sample, np.linspace(0, 1, bins + 1)[1:-1]))
@@ -92,7 +102,8 @@ class SymmetryTest:
     null_mean, null_std : float
         Over random elements of the symmetry group.
     p_value : float
-        Exact: share of the statistics, the observed one included, that are at least as large as the observed one.
+        Exact: share of the statistics, the observed one included, that are at least as large as the
+        observed one.
     """
 
     statistic: float
@@ -107,10 +118,11 @@ class SymmetryTest:
 
 
 def sign_test(W: np.ndarray, *, repeats: int = 999, rng: int | np.random.Generator) -> SymmetryTest:
-    """Reverse symmetry: are the couplings of a hidden unit as likely as the same with the other sign?
+    """Reverse symmetry: are the couplings of a hidden unit as likely as the same with the other
+    sign?
 
-    The group flips the sign of each column of W independently. The statistic is |sum_j W_j|^2 / sum_j |W_j|^2, on
-    average 1 under the group and M if all columns are equal.
+    The group flips the sign of each column of W independently. The statistic is |sum_j W_j|^2 /
+    sum_j |W_j|^2, on average 1 under the group and M if all columns are equal.
 
     Parameters
     ----------
@@ -119,18 +131,24 @@ def sign_test(W: np.ndarray, *, repeats: int = 999, rng: int | np.random.Generat
         Random elements of the group.
     rng : int or Generator
     """
-    W, rng = _nonzero(W), checks.as_generator(rng)
+    W = _nonzero(W)
+    rng = checks.as_generator(rng)
     flips = rng.choice([-1.0, 1.0], size=(W.shape[1], checks.positive_int(repeats, "repeats")))
     scale = np.sum(W**2)
-    return _randomisation(np.sum(W.sum(axis=1) ** 2) / scale, np.sum((W @ flips) ** 2, axis=0) / scale)
+    return _randomisation(
+        np.sum(W.sum(axis=1) ** 2) / scale, np.sum((W @ flips) ** 2, axis=0) / scale
+    )
 
 
-def permutation_test(W: np.ndarray, *, repeats: int = 19, rng: int | np.random.Generator) -> SymmetryTest:
+def permutation_test(
+    W: np.ndarray, *, repeats: int = 19, rng: int | np.random.Generator
+) -> SymmetryTest:
     """Permutation symmetry: does it matter to which hidden unit a coupling of a pixel goes?
 
-    The group permutes the entries of each row of W, independently from row to row; independent identically distributed
-    couplings are invariant. (One permutation for all rows only renames the hidden units.) The statistic is
-    sum_i lambda_i^4 / (sum_i lambda_i^2)^2: it grows when couplings of different pixels go together.
+    The group permutes the entries of each row of W, independently from row to row; independent
+    identically distributed couplings are invariant. (One permutation for all rows only renames the
+    hidden units.) The statistic is sum_i lambda_i^4 / (sum_i lambda_i^2)^2: it grows when couplings
+    of different pixels go together.
 
     Parameters
     ----------
@@ -138,13 +156,16 @@ def permutation_test(W: np.ndarray, *, repeats: int = 19, rng: int | np.random.G
     repeats : int, optional
     rng : int or Generator
     """
-    W, rng = _nonzero(W), checks.as_generator(rng)
+    W = _nonzero(W)
+    rng = checks.as_generator(rng)
 
     def statistic(x: np.ndarray) -> float:
         gram = x.T @ x if x.shape[0] > x.shape[1] else x @ x.T
         return np.sum(gram**2) / np.trace(gram) ** 2
 
-    null = [statistic(rng.permuted(W, axis=1)) for _ in range(checks.positive_int(repeats, "repeats"))]
+    null = [
+        statistic(rng.permuted(W, axis=1)) for _ in range(checks.positive_int(repeats, "repeats"))
+    ]
     return _randomisation(statistic(W), np.array(null))
 
 
@@ -161,7 +182,8 @@ def _randomisation(statistic: float, null: np.ndarray) -> SymmetryTest:
 
 
 def neighbour_correlation(maps: np.ndarray, *, side: int = 28) -> np.ndarray:
-    """Correlation between neighbouring pixels of each image (Moran's I): 0 for unrelated pixels, near 1 for blobs.
+    """Correlation between neighbouring pixels of each image (Moran's I): 0 for unrelated pixels,
+    near 1 for blobs.
 
     Parameters
     ----------
