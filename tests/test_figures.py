@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from rbmkit.figures import legible, style
+from rbmkit.figures import legible, reciprocal, style, symmetry
 from tools import series
 
 
@@ -245,3 +245,39 @@ def test_smallest_text_is_that_which_is_seen():
     assert legible.smallest_text(fig) == 10
     ax.text(0.5, 0.5, "small", fontsize=7)
     assert legible.smallest_text(fig) == 7
+
+
+# ---------------------------------------------------------------- what figures compute
+def test_outlines_are_around_half_and_nine_tenths_of_the_points():
+    x, y = np.random.default_rng(0).normal(size=(2, 200))
+    _, ax = style.canvas()
+    reciprocal.outline(ax, x, 3 * y + x)
+    wide, narrow = ax.collections[0].get_paths()
+    for path, share in ((wide, 0.9), (narrow, 0.5)):
+        within = path.contains_points(np.column_stack([x, 3 * y + x]))
+        assert within.mean() == pytest.approx(share, abs=0.03)
+
+
+def test_classes_have_their_quartiles():
+    u, labels = np.arange(100.0), np.arange(100) // 50
+    _, ax = style.canvas()
+    reciprocal.classes(ax, u, labels, -u)
+    lines, medians = ax.lines[::2], ax.lines[1::2]
+    np.testing.assert_allclose(lines[1].get_xdata(), [62.25, 86.75])
+    np.testing.assert_allclose([point.get_xdata()[0] for point in medians[:2]], [24.5, 74.5])
+    assert np.isnan(lines[5].get_xdata()).all()  # no fives
+    assert [tick.get_text() for tick in ax.get_yticklabels()] == [*"0123456789", "samples"]
+    assert lines[10].get_xdata()[0] == -74.25
+
+
+def test_the_lower_wells_reach_above_the_hill():
+    u = np.linspace(-6, 6, 61)
+    hill = 0.1 * (u**2 - 16) ** 2 + u  # a maximum of 25.6 near 0, minima near -4 and 4
+    flat = u**2
+    measured = (flat, 0.1 * np.ones(61))
+    panels = [(name, u, measured, [flat] * 3, u, f) for name, f in (("a", hill), ("b", flat))]
+    _, ax = symmetry.double_wells(panels)
+    top = 1.15 * (hill[20:40].max() - hill.min())
+    assert ax[1, 0].get_ylim()[1] == pytest.approx(top)
+    assert ax[1, 1].get_ylim()[1] == pytest.approx(1.15 * 8)  # no hill: that of the upper row
+    assert ax[0, 0].get_ylim()[1] == 8

@@ -106,7 +106,7 @@ class RandomCouplings(Explorer):
         s = sigma * np.sqrt(scale) * random_spectrum(round(N / scale), round(M / scale), np.random.default_rng(0))
         fig, ax = figures.singular_values({f"N = {N}, M = {M}, $\\sigma$ = {sigma:.3g}": (s, law)})
         fig.set_layout_engine("none")
-        ax[0, 0].set_position([0.23, 0.18, 0.74, 0.7])
+        ax[0, 0].set_position([0.13, 0.29, 0.84, 0.6])
         ax[0, 0].axvline(4, color="0.5", linestyle=":")  # where notebook 4 finds a transition, at beta = 1
         ax[0, 0].set_xlim(0, 1.15 * law.high)
         return fig

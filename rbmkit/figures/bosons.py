@@ -128,7 +128,7 @@ def boson_spectra(
             panel.stairs(counts, grid, color=COLOURS[k], alpha=0.25, fill=True)
             line = {"linestyle": _DASHES[k % 4], "linewidth": 1.5, "label": label}
             panel.stairs(counts, grid, color=COLOURS[k], **line)
-        panel.axvline(0, color="black", linestyle="--", linewidth=1)
+        panel.axvline(0, ymax=0.75, color="black", linestyle="--", linewidth=1)
         panel.set(title=title, xlabel=r"$\omega$", yscale="log", ylim=(0.7, 2e4))
         if stiff:
             panel.set_xlabel(rf"$\omega$ (last bin: {stiff} above {top:g})")

@@ -30,7 +30,7 @@ def covered(fig: Figure) -> list[str]:
     """What is drawn below a legend, by name; empty if all legends stand free.
 
     Data are lines, points, error bars, histograms and bands in the units of their axes. Lines
-    across a whole axes, such as those of ``axhline``, are none, nor are filled contours.
+    across a whole axes, such as those of ``axhline``, are none, nor are contours.
     """
     fig.draw_without_rendering()
     legends = [ax.get_legend() for ax in fig.axes if ax.get_legend()] + fig.legends

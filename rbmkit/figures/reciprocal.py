@@ -225,7 +225,8 @@ def singular_values(
 ) -> tuple[Figure, Axes]:
     """Histograms of singular values, the Marchenko-Pastur law, its maximum; after Fig. 3a-d."""
     columns = min(2, len(panels))
-    fig, ax = canvas(-(-len(panels) // columns), columns, size=(3.6, 2.5), squeeze=False)
+    size = (min(4.8, 7.2 / columns), 2.6)
+    fig, ax = canvas(-(-len(panels) // columns), columns, size=size, squeeze=False)
     for panel, (title, (s, law)) in zip(ax.flat, panels.items()):
         bins = np.linspace(law.low, max(law.high, s.max()), 26)
         bars = {"density": True, "histtype": "stepfilled", "color": COLOURS[5]}
