@@ -149,9 +149,10 @@ def _adder(width):
     """A function that adds `width` columns of rows of a table to an accumulator, in registers."""
 
     @intrinsic
-    def add_rows(typingctx, table, start, rows, at, count, acc, to):
-        """acc[to : to + width] += sum of table[start + BLOCK row :] over `count` rows, listed from rows[at]."""
-        sig = types.void(table, types.intp, rows, types.intp, types.intp, acc, types.intp)
+    def add_rows(typingctx, table, first, rows, at, count, start, of, acc, to):
+        """acc[to :] = start[of :] + sum of table[first + BLOCK row :] over `count` rows, listed from rows[at]."""
+        ints = types.intp
+        sig = types.void(table, ints, rows, ints, ints, start, ints, acc, ints)
 
         def codegen(context, builder, sig, args):
             i64 = ir.IntType(64)
@@ -164,8 +165,8 @@ def _adder(width):
                 return [lanes_at(builder, builder.gep(base, [i64(q)])) for q in every]
 
             first, first_row = pointer(0, args[1]), pointer(2, args[3])
-            out = vectors(pointer(5, args[6]))
-            start = [builder.load(p, align=4) for p in out]
+            out = vectors(pointer(7, args[8]))
+            start = [builder.load(p, align=4) for p in vectors(pointer(5, args[6]))]
             sums = [cgutils.alloca_once_value(builder, x) for x in start]  # become registers
             with cgutils.for_range(builder, args[4], intp=i64) as loop:
                 row = builder.zext(builder.load(builder.gep(first_row, [loop.index])), i64)
@@ -262,22 +263,27 @@ def width_of(layer, block):
     return min(BLOCK, -(-(layer.groups * GROUP - block * BLOCK) // LANES) * LANES)
 
 
+@inlined
+def _add(sums, rows, at, count, start, of, acc, to, width):
+    if width > BLOCK // 2:
+        add_rows(sums, 0, rows, at, count, start, of, acc, to)
+    else:
+        for q in range(0, width, LANES):
+            _add_strip(sums, q, rows, at, count, start, of + q, acc, to + q)
+
+
 @internal
 def add_fields(layer, block, n, tile, work):
     """work.acc = bias + fields of the units of `block`, for each of the n chains that were listed."""
     groups, width = layer.columns.shape[1] // GROUP, width_of(layer, block)
-    for l in range(n):
-        for j in range(BLOCK):
-            work.acc[l * BLOCK + j] = layer.bias[block, j]
     for t in range((groups + tile - 1) // tile):
         for g in range(t * tile, min((t + 1) * tile, groups)):
             at = (block * layer.columns.shape[1] + g * GROUP) * BLOCK
             for q in range(0, width, LANES):
                 _fill_strip(layer.columns, at + q, work.sums, (g - t * tile) * SUMS * BLOCK + q)
         for l in range(n):
-            at, count = (t * n + l) * tile, work.counts[t * n + l]
-            if width > BLOCK // 2:
-                add_rows(work.sums, 0, work.rows, at, count, work.acc, l * BLOCK)
+            at, count, to = (t * n + l) * tile, work.counts[t * n + l], l * BLOCK
+            if t == 0:
+                _add(work.sums, work.rows, at, count, layer.bias, block * BLOCK, work.acc, to, width)
             else:
-                for q in range(0, width, LANES):
-                    _add_strip(work.sums, q, work.rows, at, count, work.acc, l * BLOCK + q)
+                _add(work.sums, work.rows, at, count, work.acc, to, work.acc, to, width)

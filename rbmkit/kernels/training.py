@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from rbmkit.kernels.draws import exp_negative
-from rbmkit.kernels.fields import BLOCK, GROUP, add_fields, add_rows, list_rows, new_work, pack
+from rbmkit.kernels.fields import BLOCK, GROUP, add_fields, add_rows, list_rows, new_work, pack, width_of
 from rbmkit.kernels.options import internal, jit, parallel
 
 f32 = np.float32
@@ -35,12 +35,15 @@ def hidden_means(first, last, hidden, v, means):
     pack(v, first, packed, 0, n)
     tile = list_rows(packed, 0, n, groups, work)
     for block in range(hidden.columns.shape[0]):
+        width = width_of(hidden, block)
         add_fields(hidden, block, n, tile, work)
         for l in range(n):
-            for j in range(BLOCK):
+            for j in range(width):
                 z = work.acc[l * BLOCK + j]
                 e = exp_negative(-abs(z))
                 means[block, first + l, j] = (f32(1) if z >= f32(0) else e) / (f32(1) + e)
+            for j in range(width, BLOCK):
+                means[block, first + l, j] = f32(0)
 
 
 @internal
@@ -77,7 +80,7 @@ def _correlate(phase, block, total, i, acc):
     """acc = sum over samples of v_i times the hidden means of the block, from the samples with the rarer v_i."""
     acc[:] = f32(0)
     start = block * phase.means.shape[1] * BLOCK
-    add_rows(phase.means, start, phase.rows, i * phase.rows.shape[1], phase.counts[i], acc, 0)
+    add_rows(phase.means, start, phase.rows, i * phase.rows.shape[1], phase.counts[i], acc, 0, acc, 0)
     if 2 * phase.ones[i] > phase.v.shape[0]:
         for j in range(BLOCK):
             acc[j] = total[j] - acc[j]
