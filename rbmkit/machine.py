@@ -1,13 +1,14 @@
 """What differs from machine to machine: where compiled kernels are kept, threads, and fork.
 
-CACHE. Compiled kernels are kept beside the source, or where NUMBA_CACHE_DIR says. Where nothing can be
-written (a folder for reading only, a full disk) they are compiled anew in each session, and one warning
-says so; a damaged file is made again.
+CACHE. Compiled kernels are kept beside the source, or where NUMBA_CACHE_DIR says. Where nothing can
+be written (a folder for reading only, a full disk) they are compiled anew in each session, and one
+warning says so; a damaged file is made again.
 
-THREADS. As many as NUMBA_NUM_THREADS or `numba.set_num_threads` say, else as many as the process may use:
-a container often sees all processors of its machine and has the quota of one or two. The threads are those
-of Python: kernels run without its lock, and share their tasks, so that a thread that comes late, because
-other programs keep the processors busy, finds less to do. Threads that have nothing to do sleep.
+THREADS. As many as NUMBA_NUM_THREADS or `numba.set_num_threads` say, else as many as the process
+may use: a container often sees all processors of its machine and has the quota of one or two. The
+threads are those of Python: kernels run without its lock, and share their tasks, so that a thread
+that comes late, because other programs keep the processors busy, finds less to do. Threads that
+have nothing to do sleep.
 
 FORK copies a process without its threads; the copy starts its own when it first calls a kernel.
 """
@@ -29,12 +30,12 @@ from numba.core.caching import FunctionCache, NullCache
 _told: list[str] = []  # why compiled kernels cannot be kept
 
 
-# ---- cache ----------------------------------------------------------------------------------------
+# ---- cache ------------------------------------------------------------------------------------
 class Cache(FunctionCache):
     """numba's files of compiled kernels; neither a full disk nor a damaged file stops the work.
 
-    A kernel contains others, of other files of its folder: when one of them changes all are compiled again.
-    """
+    A kernel contains others, of other files of its folder: when one of them changes all are
+    compiled again."""
 
     def __init__(self, function: Callable):
         super().__init__(function)
@@ -72,8 +73,8 @@ def _tell(reason: str) -> None:
     """Warn once in a process."""
     if not _told:
         _told.append(reason)
-        text = f"compiled kernels cannot be kept on disk ({reason}), so each session compiles them anew, "
-        text += "for up to half a minute; set NUMBA_CACHE_DIR to a folder that you may write to"
+        text = f"compiled kernels cannot be kept on disk ({reason}), so each session compiles them, "
+        text += "for up to a quarter of a minute; set NUMBA_CACHE_DIR to a folder that you may write to"
         warnings.warn(text, RuntimeWarning, stacklevel=2)
 
 
@@ -89,13 +90,13 @@ def compiled(**options: object) -> Callable:
     return decorate
 
 
-# ---- threads --------------------------------------------------------------------------------------
+# ---- threads ----------------------------------------------------------------------------------
 def threaded(**options: object) -> Callable:
-    """Decorator for kernels that are called from Python only, and whose first arguments are a range of tasks.
+    """Decorator for kernels that are called from Python only, and whose first arguments are a range
+    of tasks.
 
-    Where ``kernel(first, last, ...)`` is defined, ``kernel(n, chunk, ...)`` is called: n things (chains, blocks)
-    in chunks, on all threads.
-    """
+    Where ``kernel(first, last, ...)`` is defined, ``kernel(n, chunk, ...)`` is called: n things
+    (chains, blocks) in chunks, on all threads."""
 
     def decorate(function):
         kernel = compiled(**options | {"nogil": True})(function)
@@ -133,7 +134,8 @@ def _pool() -> ThreadPoolExecutor:
 
 
 def threads() -> int:
-    """Number of threads for a kernel: what the user set, else what the process may use; tells numba.
+    """Number of threads for a kernel: what the user set, else what the process may use; tells
+    numba.
 
     Raises
     ------

@@ -1,8 +1,7 @@
 """Compile all kernels at once, ahead of their first use: ``python -m rbmkit.warm_up``.
 
-Each is called on a model of a few units, through the functions that readers call, so that it is compiled for
-the types that they meet. What is compiled is kept on disk (see `rbmkit.machine`).
-"""
+Each is called on a model of a few units, through the functions that readers call, so that it is
+compiled for the types that they meet. What is compiled is kept on disk (see `rbmkit.machine`)."""
 
 from __future__ import annotations
 

@@ -10,6 +10,7 @@ from scipy.special import expit, logsumexp
 from scipy.stats import chi2
 
 from rbmkit import RBM, kernels
+from rbmkit.kernels import fields
 from rbmkit.sampling import arranged
 
 U32, U64 = np.uint32, np.uint64
@@ -176,7 +177,7 @@ def random_rbm(N, M, seed=0, scale=1.0):
 def test_sums_are_those_of_all_subsets(N, M):
     rbm = random_rbm(N, M)
     model, subsets = arranged(rbm), np.arange(16)[:, None] >> np.arange(4) & 1
-    for columns, W in ((model.h, rbm.W), (model.v, rbm.W.T)):
+    for columns, W in ((model.h.columns, rbm.W), (model.v.columns, rbm.W.T)):
         n_in, n_out = W.shape
         groups, blocks = -(-n_in // 4), kernels.blocks_of(n_out)
         padded = np.zeros((4 * groups, kernels.BLOCK * blocks))
@@ -186,7 +187,7 @@ def test_sums_are_those_of_all_subsets(N, M):
         assert columns.ctypes.data % 64 == 0
         for block in range(blocks):
             sums = np.full((16 * groups, kernels.BLOCK), np.nan, np.float32)
-            kernels._fill_sums(columns, block, 0, groups, kernels.BLOCK, sums)
+            fields._fill_sums(columns, block, 0, groups, kernels.BLOCK, sums)
             used = np.arange(len(sums)) % 16 > 0  # a group in state 0 is left out of all lists
             np.testing.assert_allclose(sums[used], expected[block].reshape(sums.shape)[used], rtol=0, atol=1e-6)
 
@@ -203,7 +204,8 @@ def test_exponential_error_is_as_documented():
 def kernel_step(rbm, v, *, beta, seed, steps=1, step0=0, chunk=64):
     model = arranged(rbm)
     v, h = v.copy(), np.empty((len(v), rbm.M), np.uint8)
-    kernels.gibbs(model.h, model.b, model.v, model.a, v, h, steps, np.float32(beta), seed, step0, chunk)
+    how = steps, np.float32(beta), seed, step0, kernels.hold_none(model.v)
+    kernels.gibbs(len(v), chunk, model.h, model.v, v, h, *how)
     return v, h
 
 
@@ -259,11 +261,11 @@ def test_many_steps_are_single_steps_in_a_row(N, M):
 def tilted_step(rbm, v, tilt, *, seed, steps=1, step0=0, chunk=64):
     """States after some steps with the fields a + tilt (n, N) of each chain, and the sum of their conditional means."""
     model, v = arranged(rbm), v.copy()
-    wide = np.zeros((len(v), model.a.size), np.float32)
+    wide = np.zeros((len(v), model.v.bias.size), np.float32)
     wide[:, : rbm.N] = tilt
-    wide = wide.reshape(len(v), *model.a.shape)
+    wide = wide.reshape(len(v), *model.v.bias.shape)
     total = np.zeros_like(wide)
-    kernels.tilted_gibbs(model.h, model.b, model.v, model.a, wide, v, steps, seed, step0, chunk, total)
+    kernels.tilted_gibbs(len(v), chunk, model.h, model.v, wide, v, steps, seed, step0, total)
     return v, total.reshape(len(v), -1)[:, : rbm.N]
 
 
@@ -331,10 +333,9 @@ def log_p_star(rbm, a0, t, v):
 
 def kernel_anneal(rbm, a0, v, betas, *, seed=7, step0=0, chunk=16):
     model, v, log_w = arranged(rbm), v.copy(), np.zeros(len(v))
-    da, base = kernels.padded(rbm.a - a0), kernels.padded(a0)
-    kernels.anneal(
-        model.h, model.b, model.v, da, base, v, np.asarray(betas, float), seed, step0, chunk, log_w
-    )  # fmt: skip
+    visible, base = kernels.layer(model.v.columns, rbm.a - a0), kernels.padded(a0).ravel()
+    betas = np.asarray(betas, float)
+    kernels.anneal(len(v), chunk, model.h, visible, base, v, betas, seed, step0, log_w)
     return v, log_w
 
 
@@ -389,8 +390,7 @@ def test_hidden_means_equal_the_sigmoid(N, M):
     for kind in ("sparse", "dense"):
         v = starts(kind, 45, N, rng)
         means = kernels.new_rows(kernels.blocks_of(M), 45)
-        for first in (0, 20, 40):
-            kernels._hidden_means_chunk(model.h, model.b, v, first, min(45, first + 20), means)
+        kernels.hidden_means(45, 20, model.h, v, means)
         np.testing.assert_allclose(unblocked(means, M), rbm.hidden_mean(v), rtol=1e-5, atol=1e-30)
 
 
@@ -398,12 +398,11 @@ def unblocked(means, M):
     return means.transpose(1, 0, 2).reshape(means.shape[1], -1)[:, :M]
 
 
-def lists(v):
+def new_phase(v, means):
+    """A phase with room for its lists."""
     n, N = v.shape
-    out = np.empty((N, n + 1), np.uint32), np.empty(N, np.int64), np.empty(N, np.int64)
-    for first in range(0, N, kernels.BLOCK):
-        kernels._list_minority(v, first, *out)
-    return out
+    rows = np.empty((N, n + 1), np.uint32)
+    return kernels.Phase(v, means, rows, np.empty(N, np.int64), np.empty(N, np.int64))
 
 
 @pytest.mark.parametrize("density", [0.0, 0.1, 0.5, 0.9, 1.0])
@@ -411,7 +410,9 @@ def test_lists_name_the_samples_with_the_rarer_value(density):
     v = (np.random.default_rng(9).random((31, 130)) < density).astype(np.uint8)
     v[: 31 // 2, 0] = 0
     v[31 // 2 :, 0] = 1
-    rows, counts, ones = lists(v)
+    phase = new_phase(v, np.empty((1, 31, kernels.BLOCK), np.float32))
+    kernels.list_rarer(kernels.blocks_of(130), 1, phase)
+    rows, counts, ones = phase.rows, phase.counts, phase.ones
     np.testing.assert_array_equal(ones, v.sum(axis=0))
     for i in range(130):
         rare = 1 if 2 * ones[i] <= 31 else 0
@@ -427,12 +428,12 @@ def test_gradient_is_the_difference_of_correlations(N, M):
         means = kernels.new_rows(kernels.blocks_of(M), n)
         means[:] = np.nan  # padding must not be read into the result
         means.transpose(1, 0, 2)[:] = np.pad(h, ((0, 0), (0, -M % kernels.BLOCK))).reshape(n, -1, kernels.BLOCK)
-        phases += [v, means, np.empty((N, n + 1), np.uint32)]
+        phases.append(new_phase(v, means))
         expected.append((v.T @ h.astype(float) / n, v.mean(axis=0), h.mean(axis=0, dtype=float)))
     out = np.empty((N, M), np.float32), np.empty(N, np.float32), np.empty(M, np.float32)
-    ones = np.empty(N, np.int64), np.empty(N, np.int64)
-    kernels.gradient(*phases, *out, *ones)
-    np.testing.assert_array_equal(ones, [phases[0].sum(axis=0), phases[3].sum(axis=0)])
+    kernels.gradient(*phases, *out)
+    for phase in phases:
+        np.testing.assert_array_equal(phase.ones, phase.v.sum(axis=0))
     for got, data, model in zip(out, *expected, strict=True):
         np.testing.assert_allclose(got, data - model, rtol=0, atol=2e-6)
 
@@ -501,7 +502,7 @@ def test_log_sums_equal_their_definition(every):
     c_high, c_mid, c_low = rng.normal(size=3), rng.normal(size=2), rng.normal(size=64)
     c_low[50:] = -np.inf
     out = np.empty((3, 2))
-    kernels.log_sums(A_high, A_mid, B, c_high, c_mid, c_low, every, out)
+    kernels.log_sums(3, 1, A_high, A_mid, B, c_high, c_mid, c_low, every, out)
     A = A_high[:, None, :] * A_mid
     exponent = c_high[:, None, None] + c_mid[:, None] + c_low + np.log1p(A[..., None] * B).sum(axis=2)
     np.testing.assert_allclose(out, logsumexp(exponent, axis=2), rtol=1e-13)

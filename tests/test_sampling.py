@@ -321,7 +321,9 @@ def test_held_units_are_put_back_after_each_step(N):
     v = start.copy()
     h = np.empty((9, 67), np.uint8)
     for step in range(6):
-        kernels.gibbs(model.h, model.b, model.v, model.a, v, h, 1, np.float32(1), seed, step, 16)
+        kernels.gibbs(
+            len(v), 16, model.h, model.v, v, h, 1, np.float32(1), seed, step, kernels.hold_none(model.v)
+        )
         v[:, held] = start[:, held]
     np.testing.assert_array_equal(chains.v, v)
     np.testing.assert_array_equal(chains.h, h)

@@ -85,19 +85,18 @@ def twin_step(optimiser, x, g, memory, rate, count):
 def twin_chains(run, rbm, before, batch, k):
     """Chains after update k, by the kernel, from where the method starts them."""
     model = arranged(rbm)
-    tail = (run.steps, np.float32(1), run.seed, k * run.steps, 16)
+    how = run.steps, np.float32(1), run.seed, k * run.steps
     v = {"PCD": before, "CD": batch}.get(run.method)
     if v is None:
         h = np.random.default_rng((run.seed, k, 1)).integers(
             0, 2, (run.chains, rbm.M), dtype=np.uint8
         )
         v = np.empty((run.chains, rbm.N), np.uint8)
-        kernels.gibbs(model.v, model.a, model.h, model.b, h, v, *tail)
+        kernels.gibbs(len(h), 16, model.v, model.h, h, v, *how, kernels.hold_none(model.h))
     else:
         v = v.copy()
-        kernels.gibbs(
-            model.h, model.b, model.v, model.a, v, np.empty((len(v), rbm.M), np.uint8), *tail
-        )
+        h = np.empty((len(v), rbm.M), np.uint8)
+        kernels.gibbs(len(v), 16, model.h, model.v, v, h, *how, kernels.hold_none(model.v))
     return v
 
 

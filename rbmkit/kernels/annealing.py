@@ -35,11 +35,11 @@ def bias_energy(sums, packed, c, groups):
 
 @internal
 def _log_weight(acc, start, width, change, top, bottom):
-    """change times the sum of max(acc, 0), plus the log of the product of top / bottom, for the units of a block.
+    """change times the sum of max(acc, 0), plus the log of the product of top / bottom, for the
+    units of a block.
 
-    Apart from the loop that writes top and bottom: else the compiler keeps a second order of summation, for
-    the case that arrays overlap.
-    """
+    Apart from the loop that writes top and bottom: else the compiler keeps a second order of
+    summation, for the case that arrays overlap."""
     linear, above, below = f32(0), f32(1), f32(1)
     for j in range(width):
         linear += max(acc[start + j], f32(0))
@@ -50,7 +50,8 @@ def _log_weight(acc, start, width, change, top, bottom):
 
 @internal
 def _weigh_and_draw(layer, old, new, nothing, given, drawn, ratio, first, log_w, work):
-    """Draw h at the inverse temperature `new`; ln prod_j (1 + e^(new x)) / (1 + e^(old x)) is added to log_w.
+    """Draw h at the inverse temperature `new`; ln prod_j (1 + e^(new x)) / (1 + e^(old x)) is added
+    to log_w.
 
     nothing (units,) is zero; ratio (2, BLOCK) is work space for the two factors of each unit.
     """
@@ -72,12 +73,12 @@ def _weigh_and_draw(layer, old, new, nothing, given, drawn, ratio, first, log_w,
 
 @parallel
 def anneal(first, last, hidden, visible, a0, v, betas, seed, step0, log_w):
-    """Weigh, then move v (n, N) through p*_beta(v) = exp((a0 + beta da).v) prod_j (1 + exp(beta (b + v W)_j)).
+    """Weigh, then move v (n, N) through p*_beta(v) = exp((a0 + beta da).v) prod_j (1 + exp(beta (b
+    + v W)_j)).
 
-    For each pair of neighbours old, new in `betas`: log_w += ln p*_new(v) - ln p*_old(v), then one block Gibbs
-    step at new. The bias of `visible` is da = a - a0, padded, and a0 is padded and flat; v and log_w (float64)
-    change in place. Padding units have field 0: they weigh nothing.
-    """
+    For each pair of neighbours old, new in `betas`: log_w += ln p*_new(v) - ln p*_old(v), then one
+    block Gibbs step at new. The bias of `visible` is da = a - a0, padded, and a0 is padded and
+    flat; v and log_w (float64) change in place. Padding units have field 0: they weigh nothing."""
     n = last - first
     packed_v, packed_h, work = new_states(hidden, visible, n)
     law = Law(a0, np.zeros(1, np.float32), np.zeros(n, np.int64))
@@ -88,7 +89,9 @@ def anneal(first, last, hidden, visible, a0, v, betas, seed, step0, log_w):
     for s in range(betas.size - 1):
         old, new = f32(betas[s]), f32(betas[s + 1])
         for l in range(n):
-            log_w[first + l] += (betas[s + 1] - betas[s]) * bias_energy(sums, packed_v, l, visible.groups)
+            log_w[first + l] += (betas[s + 1] - betas[s]) * bias_energy(
+                sums, packed_v, l, visible.groups
+            )
         half = 2 * (step0 + s)
         make_keys(seed, half, first, work.keys)
         _weigh_and_draw(hidden, old, new, nothing, packed_v, packed_h, ratio, first, log_w, work)

@@ -1,8 +1,7 @@
 """Random numbers from counters, the exponential, and the draw of 16 units at once.
 
-`_scramble`, `_uniform` and `_exponential` write LLVM instructions for one number or for a vector of 16, so
-that the formula stands here once.
-"""
+`_scramble`, `_uniform` and `_exponential` write LLVM instructions for one number or for a vector of
+16, so that the formula stands here once."""
 
 import math
 
@@ -30,7 +29,7 @@ _POLYNOMIAL = (  # minimax for 2^r, |r| <= 1/2, from the highest power down
 )
 
 
-# ---- formulas, for numbers and vectors -------------------------------------------------------------
+# ---- formulas, for numbers and vectors ---------------------------------------------------------
 def _like(x, kind):
     """The type `kind`, or the vector of it if x is a vector."""
     return ir.VectorType(kind, x.type.count) if isinstance(x.type, ir.VectorType) else kind
@@ -83,7 +82,7 @@ def _minus_abs(builder, z):
     return builder.bitcast(builder.or_(bits, _constant(bits, _INT, 1 << 31)), z.type)
 
 
-# ---- one number ------------------------------------------------------------------------------------
+# ---- one number --------------------------------------------------------------------------------
 @inlined
 def _mix64(x):
     x = (x ^ (x >> u64(30))) * u64(0xBF58476D1CE4E5B9)
@@ -100,8 +99,8 @@ def key_of(seed, half, chain):
 
 @jit
 def stream_key(seed, step, layer, chain):
-    """64-bit key of the random numbers of one layer of one chain at one step: 0 is the layer that is drawn
-    first in the step (h, for chains that start from v), 1 the other."""
+    """64-bit key of the random numbers of one layer of one chain at one step: 0 is the layer that
+    is drawn first in the step (h, for chains that start from v), 1 the other."""
     return key_of(seed, u64(2) * u64(step) + u64(layer), chain)
 
 
@@ -120,7 +119,9 @@ def _unit(typingctx, word):
 
 @intrinsic
 def _exp(typingctx, x):
-    return types.float32(types.float32), lambda context, builder, sig, args: _exponential(builder, *args)
+    return types.float32(types.float32), lambda context, builder, sig, args: _exponential(
+        builder, *args
+    )
 
 
 def _upper(builder, key):
@@ -146,7 +147,8 @@ def uniform(key, j):
 
 @jit
 def exp_negative(x):
-    """e^x for x <= 0 in float32, relative error below (|x| + 2) 1e-7; at least 2^-125 (denormals are slow)."""
+    """e^x for x <= 0 in float32, relative error below (|x| + 2) 1e-7; at least 2^-125 (denormals
+    are slow)."""
     return _exp(x)
 
 
@@ -165,12 +167,14 @@ def make_keys(seed, half, first, keys):
         keys[l] = key_of(seed, half, first + l)
 
 
-# ---- the draw --------------------------------------------------------------------------------------
+# ---- the draw ----------------------------------------------------------------------------------
 def _everywhere(builder, x):
     """The vector with x in all lanes."""
     nothing = ir.Constant(ir.VectorType(x.type, LANES), ir.Undefined)
     first = builder.insert_element(nothing, x, _INT(0))
-    return builder.shuffle_vector(first, nothing, ir.Constant(ir.VectorType(_INT, LANES), [0] * LANES))
+    return builder.shuffle_vector(
+        first, nothing, ir.Constant(ir.VectorType(_INT, LANES), [0] * LANES)
+    )
 
 
 def _packed(builder, bits):
@@ -183,7 +187,8 @@ def _packed(builder, bits):
 
 @intrinsic
 def _draw_strip(typingctx, fields, at, scale, acc, start, key, unit, drawn, to, e, keep):
-    """Draw 16 units with z = fields[at :] + scale acc[start :], from `unit` on, to four bytes drawn[to :].
+    """Draw 16 units with z = fields[at :] + scale acc[start :], from `unit` on, to four bytes
+    drawn[to :].
 
     e^-|z| goes to e[keep :], if e is an array. All arrays are taken as flat.
     """
@@ -222,10 +227,11 @@ def _draw_strip(typingctx, fields, at, scale, acc, start, key, unit, drawn, to, 
 
 @inlined
 def draw(layer, block, fields, row, scale, acc, start, key, drawn, to, e):
-    """Draw the units of a block for one chain, whose z are `row` of fields plus scale times acc[start :].
+    """Draw the units of a block for one chain, whose z are `row` of fields plus scale times
+    acc[start :].
 
-    Groups go to the flat array `drawn`, the first one of the layer to `to`; e^-|z| to e, unless it is None.
-    """
+    Groups go to the flat array `drawn`, the first one of the layer to `to`; e^-|z| to e, unless it
+    is None."""
     at = (row * layer.columns.shape[0] + block) * BLOCK
     to += block * (BLOCK // GROUP)
     for q in range(0, width_of(layer, block), LANES):

@@ -1,11 +1,11 @@
 """Langevin dynamics.
 
-A walker obeys dz = -U'(z) dt + sqrt(2 D) dW. One step is of Heun's kind: a trial step with the force at the start,
-then the step with the mean of that force and the one at the end of the trial, both with the same noise. Averages
-converge as dt^2. The force comes from a table on a regular grid, linear between its points; the two normal numbers
-of a step (Box-Muller) come from the two halves of the counter-based key of (seed, step, walker). Walkers never
-meet: one thread carries each of them through all steps.
-"""
+A walker obeys dz = -U'(z) dt + sqrt(2 D) dW. One step is of Heun's kind: a trial step with the
+force at the start, then the step with the mean of that force and the one at the end of the trial,
+both with the same noise. Averages converge as dt^2. The force comes from a table on a regular grid,
+linear between its points; the two normal numbers of a step (Box-Muller) come from the two halves of
+the counter-based key of (seed, step, walker). Walkers never meet: one thread carries each of them
+through all steps."""
 
 from rbmkit.kernels.draws import key_of, normal_pair
 from rbmkit.kernels.options import internal, parallel
@@ -13,7 +13,8 @@ from rbmkit.kernels.options import internal, parallel
 
 @internal
 def _force(table, low, per_cell, z0, z1, axis):
-    """Component `axis` of the force at (z0, z1), bilinear in table (n0, n1, axes); n1 = 1 for one coordinate."""
+    """Component `axis` of the force at (z0, z1), bilinear in table (n0, n1, axes); n1 = 1 for one
+    coordinate."""
     s = (z0 - low[0]) * per_cell[0]
     i = min(max(int(s), 0), table.shape[0] - 2)
     s -= i
@@ -39,7 +40,10 @@ def _inside(z, low, high):
 
 @parallel
 def langevin(first, last, z, table, low, high, per_cell, dt, noise, steps, seed, step0):
-    """`steps` Heun steps of the walkers first to last of z (n, 1 or 2) float64 in place; noise = sqrt(2 D dt), walls at low and high."""
+    """`steps` Heun steps of the walkers first to last of z (n, 1 or 2) float64, in place.
+
+    noise = sqrt(2 D dt); walls are at low and high.
+    """
     two = z.shape[1] == 2
     for c in range(first, last):
         z0, z1 = z[c, 0], z[c, 1] if two else 0.0

@@ -11,10 +11,11 @@ LOW = 64  # states of the low bits in the enumeration
 
 @parallel
 def log_sums(first, last, A_high, A_mid, B_low, c_high, c_mid, c_low, every, out):
-    """for high = first to last: out[high, mid] = ln sum over low of exp(c_high + c_mid + c_low) prod_i (1 + A_high[i] A_mid[i] B_low[i, low]).
+    """For high = first to last, the sum over all states of the low bits, in logarithms.
 
-    A_high (P, N), A_mid (Q, N) and B_low (N, 64) are float64; exponents are split off after every `every` factors.
-    """
+    out[high, mid] = ln sum over low of exp(c_high + c_mid + c_low) prod_i (1 + A_high[i] A_mid[i]
+    B_low[i, low]). A_high (P, N), A_mid (Q, N) and B_low (N, 64) are float64; exponents are split
+    off after every `every` factors."""
     N = A_high.shape[1]
     for p in range(first, last):
         A = np.empty(N)

@@ -1,4 +1,5 @@
-"""Fields as sums of rows: the weights in blocks of columns, groups of four units, and their sums."""
+"""Fields as sums of rows: the weights in blocks of columns, groups of four units, and their
+sums."""
 
 from typing import NamedTuple
 
@@ -14,16 +15,17 @@ GROUP = 4  # units per group (`pack` and the draw are written for four)
 SUMS = 1 << GROUP  # states of a group
 BLOCK = 64  # columns per block of a table
 LANES = 16  # floats per vector
-TILE = 8  # rows added for one chain, on average, before it is the next chain's turn
+TILE = 16  # rows added for one chain, on average, before it is the next chain's turn
 LARGEST_TILE = 64  # groups whose sums are made at once
 
 
 class Layer(NamedTuple):
-    """What drives the units of a layer: weights in blocks of columns, fields, and how many units there are.
+    """What drives the units of a layer: weights in blocks of columns, fields, and how many units
+    there are.
 
-    columns (blocks, units of the other layer, BLOCK) and bias (blocks, BLOCK) are float32, with zeros for
-    units that fill up a group or a block; groups is the number of groups of units of this layer.
-    """
+    columns (blocks, units of the other layer, BLOCK) and bias (blocks, BLOCK) are float32, with
+    zeros for units that fill up a group or a block; groups is the number of groups of units of this
+    layer."""
 
     columns: np.ndarray
     bias: np.ndarray
@@ -33,10 +35,9 @@ class Layer(NamedTuple):
 class Work(NamedTuple):
     """Work space of a task.
 
-    rows lists what is added, tile by tile and chain by chain, and counts has the lengths of these lists;
-    sums are those of a tile, acc the fields of one block for all chains; keys are those of the random
-    numbers of the chains, and e holds e^-|z| of one block and chain. All are flat.
-    """
+    rows lists what is added, tile by tile and chain by chain, and counts has the lengths of these
+    lists; sums are those of a tile, acc the fields of one block for all chains; keys are those of
+    the random numbers of the chains, and e holds e^-|z| of one block and chain. All are flat."""
 
     rows: np.ndarray
     counts: np.ndarray
@@ -46,7 +47,7 @@ class Work(NamedTuple):
     e: np.ndarray
 
 
-# ---- weights and fields in blocks ------------------------------------------------------------------
+# ---- weights and fields in blocks --------------------------------------------------------------
 def blocks_of(n):
     """Number of blocks of columns that hold n units."""
     return -(-n // BLOCK)
@@ -89,7 +90,8 @@ def hold_none(layer):
 
 
 def arrange(W, columns_h, columns_v):
-    """Copy W (N, M) float32 to columns_h, which drive h given v, and to columns_v, which drive v given h."""
+    """Copy W (N, M) float32 to columns_h, which drive h given v, and to columns_v, which drive v
+    given h."""
     _arrange(len(columns_h) + len(columns_v), 1, W, columns_h, columns_v)
 
 
@@ -111,7 +113,7 @@ def _arrange(first, last, W, columns_h, columns_v):
                         columns_v[block - in_h, j, i] = W[top + i, j]
 
 
-# ---- adding rows -----------------------------------------------------------------------------------
+# ---- adding rows -------------------------------------------------------------------------------
 def element(context, builder, kind, array, offset):
     """Pointer to an element of an array that is taken as flat."""
     data = cgutils.create_struct_proxy(kind)(context, builder, array).data
@@ -125,7 +127,8 @@ def lanes_at(builder, pointer):
 
 @intrinsic
 def _fill_strip(typingctx, columns, at, sums, to):
-    """sums[to + BLOCK p :] = sum of columns[at + BLOCK k :] over the bits k of p = 1 .. 15; LANES columns."""
+    """sums[to + BLOCK p :] = sum of columns[at + BLOCK k :] over the bits k of p = 1 .. 15; LANES
+    columns."""
     sig = types.void(columns, types.intp, sums, types.intp)
 
     def codegen(context, builder, sig, args):
@@ -145,13 +148,25 @@ def _fill_strip(typingctx, columns, at, sums, to):
     return sig, codegen
 
 
+@inlined
+def _fill_sums(columns, block, first, last, width, sums):
+    """Sums over all non-empty subsets of each group of rows of columns[block], groups `first` to
+    `last`."""
+    for g in range(first, last):
+        for q in range(0, width, LANES):
+            at = (block * columns.shape[1] + g * GROUP) * BLOCK + q
+            _fill_strip(columns, at, sums, (g - first) * SUMS * BLOCK + q)
+
+
 def _adder(width):
     """A function that adds `width` columns of rows of a table to an accumulator, in registers."""
 
     @intrinsic
-    def add_rows(typingctx, table, start, rows, at, count, acc, to):
-        """acc[to : to + width] += sum of table[start + BLOCK row :] over `count` rows, listed from rows[at]."""
-        sig = types.void(table, types.intp, rows, types.intp, types.intp, acc, types.intp)
+    def add_rows(typingctx, table, first, rows, at, count, start, of, acc, to):
+        """acc[to :] = start[of :] + sum of table[first + BLOCK row :] over `count` rows, listed
+        from rows[at]."""
+        ints = types.intp
+        sig = types.void(table, ints, rows, ints, ints, start, ints, acc, ints)
 
         def codegen(context, builder, sig, args):
             i64 = ir.IntType(64)
@@ -164,8 +179,8 @@ def _adder(width):
                 return [lanes_at(builder, builder.gep(base, [i64(q)])) for q in every]
 
             first, first_row = pointer(0, args[1]), pointer(2, args[3])
-            out = vectors(pointer(5, args[6]))
-            start = [builder.load(p, align=4) for p in out]
+            out = vectors(pointer(7, args[8]))
+            start = [builder.load(p, align=4) for p in vectors(pointer(5, args[6]))]
             sums = [cgutils.alloca_once_value(builder, x) for x in start]  # become registers
             with cgutils.for_range(builder, args[4], intp=i64) as loop:
                 row = builder.zext(builder.load(builder.gep(first_row, [loop.index])), i64)
@@ -207,10 +222,11 @@ def new_work(n, groups):
     )
 
 
-# ---- states in groups of four ----------------------------------------------------------------------
+# ---- states in groups of four ------------------------------------------------------------------
 @internal
 def pack(v, first, packed, to, n):
-    """Rows `first` to `first + n` of 0/1 bytes, four at a time, to numbers 0..15 in rows from `to` on."""
+    """Rows `first` to `first + n` of 0/1 bytes, four at a time, to numbers 0..15 in rows from `to`
+    on."""
     whole = v.shape[1] // GROUP
     for l in range(n):
         r, c = first + l, to + l
@@ -236,7 +252,8 @@ def unpack(packed, to, v, first, n):
 
 @internal
 def list_rows(packed, first, last, groups, work):
-    """List the rows of sums that the chains first to last need; returns the number of groups in a tile.
+    """List the rows of sums that the chains first to last need; returns the number of groups in a
+    tile.
 
     That is a multiple of TILE such that about TILE groups of a tile are not all zero.
     """
@@ -255,29 +272,34 @@ def list_rows(packed, first, last, groups, work):
     return tile
 
 
-# ---- fields ----------------------------------------------------------------------------------------
+# ---- fields ------------------------------------------------------------------------------------
 @inlined
 def width_of(layer, block):
     """Columns of a block that are in use, in whole vectors."""
     return min(BLOCK, -(-(layer.groups * GROUP - block * BLOCK) // LANES) * LANES)
 
 
+@inlined
+def _add(sums, rows, at, count, start, of, acc, to, width):
+    if width > BLOCK // 2:
+        add_rows(sums, 0, rows, at, count, start, of, acc, to)
+    else:
+        for q in range(0, width, LANES):
+            _add_strip(sums, q, rows, at, count, start, of + q, acc, to + q)
+
+
 @internal
 def add_fields(layer, block, n, tile, work):
-    """work.acc = bias + fields of the units of `block`, for each of the n chains that were listed."""
+    """work.acc = bias + fields of the units of `block`, for each of the n chains that were
+    listed."""
     groups, width = layer.columns.shape[1] // GROUP, width_of(layer, block)
-    for l in range(n):
-        for j in range(BLOCK):
-            work.acc[l * BLOCK + j] = layer.bias[block, j]
     for t in range((groups + tile - 1) // tile):
-        for g in range(t * tile, min((t + 1) * tile, groups)):
-            at = (block * layer.columns.shape[1] + g * GROUP) * BLOCK
-            for q in range(0, width, LANES):
-                _fill_strip(layer.columns, at + q, work.sums, (g - t * tile) * SUMS * BLOCK + q)
+        _fill_sums(layer.columns, block, t * tile, min((t + 1) * tile, groups), width, work.sums)
         for l in range(n):
-            at, count = (t * n + l) * tile, work.counts[t * n + l]
-            if width > BLOCK // 2:
-                add_rows(work.sums, 0, work.rows, at, count, work.acc, l * BLOCK)
+            at, count, to = (t * n + l) * tile, work.counts[t * n + l], l * BLOCK
+            if t == 0:
+                _add(
+                    work.sums, work.rows, at, count, layer.bias, block * BLOCK, work.acc, to, width
+                )
             else:
-                for q in range(0, width, LANES):
-                    _add_strip(work.sums, q, work.rows, at, count, work.acc, l * BLOCK + q)
+                _add(work.sums, work.rows, at, count, work.acc, to, work.acc, to, width)

@@ -1,4 +1,5 @@
-"""How kernels are compiled: three decorators for functions, and one for tasks that all threads share."""
+"""How kernels are compiled: three decorators for functions, and one for tasks that all threads
+share."""
 
 from rbmkit import machine
 

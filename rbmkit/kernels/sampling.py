@@ -5,14 +5,24 @@ from typing import NamedTuple
 import numpy as np
 
 from rbmkit.kernels.draws import draw, make_keys
-from rbmkit.kernels.fields import BLOCK, GROUP, add_fields, list_rows, new_work, pack, unpack, width_of
+from rbmkit.kernels.fields import (
+    BLOCK,
+    GROUP,
+    add_fields,
+    list_rows,
+    new_work,
+    pack,
+    unpack,
+    width_of,
+)
 from rbmkit.kernels.options import internal, parallel
 
 f32 = np.float32
 
 
 class Law(NamedTuple):
-    """What the fields of a layer become: z = fields[row[c]] + scales[row[c]] (bias + couplings) in chain c.
+    """What the fields of a layer become: z = fields[row[c]] + scales[row[c]] (bias + couplings) in
+    chain c.
 
     fields is a flat array of rows as long as the blocks of the layer.
     """
@@ -32,7 +42,8 @@ def one_law(layer, scale, n):
 
 @internal
 def draw_layer(layer, law, keys, given, drawn, first, last, work):
-    """Draw a layer for the chains first to last, from the packed states of the other: given and drawn."""
+    """Draw a layer for the chains first to last, from the packed states of the other: given and
+    drawn."""
     n = last - first
     tile = list_rows(given, first, last, layer.columns.shape[1] // GROUP, work)
     for block in range(layer.columns.shape[0]):
@@ -40,7 +51,19 @@ def draw_layer(layer, law, keys, given, drawn, first, last, work):
         for l in range(n):
             c = first + l
             r, to = law.row[c], c * drawn.shape[1]
-            draw(layer, block, law.fields, r, law.scales[r], work.acc, l * BLOCK, keys[c], drawn, to, None)
+            draw(
+                layer,
+                block,
+                law.fields,
+                r,
+                law.scales[r],
+                work.acc,
+                l * BLOCK,
+                keys[c],
+                drawn,
+                to,
+                None,
+            )
 
 
 @internal
@@ -53,11 +76,11 @@ def new_states(hidden, visible, n):
 
 @parallel
 def gibbs(first, last, hidden, visible, v, h, steps, beta, seed, step0, mask):
-    """`steps` block Gibbs steps v -> h -> v of chains first to last, in place on v (n, N) and h (n, M) uint8.
+    """`steps` block Gibbs steps v -> h -> v of chains first to last, in place on v (n, N) and h (n,
+    M) uint8.
 
-    The units v whose bits are set in mask (16 x blocks of v,) uint8 are held as they are: they are drawn like
-    all others and then put back. Given h, units are independent.
-    """
+    The units v whose bits are set in mask (16 x blocks of v,) uint8 are held as they are: they are
+    drawn like all others and then put back. Given h, units are independent."""
     n = last - first
     packed_v, packed_h, work = new_states(hidden, visible, n)
     law_h, law_v = one_law(hidden, beta, n), one_law(visible, beta, n)
@@ -76,7 +99,8 @@ def gibbs(first, last, hidden, visible, v, h, steps, beta, seed, step0, mask):
 
 @internal
 def _draw_tilted(layer, tilt, given, drawn, first, total, work):
-    """`draw_layer` at beta = 1 with tilt[c] added to the fields; adds the probabilities of 1 to `total`."""
+    """`draw_layer` at beta = 1 with tilt[c] added to the fields; adds the probabilities of 1 to
+    `total`."""
     n = given.shape[0]
     tile = list_rows(given, 0, n, layer.columns.shape[1] // GROUP, work)
     for block in range(layer.columns.shape[0]):

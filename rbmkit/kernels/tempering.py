@@ -1,14 +1,14 @@
 """Replica exchange.
 
-Rung r of a ladder is an RBM with couplings scales[r] W and its own fields. Rungs that share W are a stretch:
-rungs edges[s] to edges[s + 1], columns of W in the s-th part of those of the layer. A task owns whole ladders;
-its chains stand in the order of the rungs, so that a stretch is one block of chains that shares the sums of a
-tile.
+Rung r of a ladder is an RBM with couplings scales[r] W and its own fields. Rungs that share W are a
+stretch: rungs edges[s] to edges[s + 1], columns of W in the s-th part of those of the layer. A task
+owns whole ladders; its chains stand in the order of the rungs, so that a stretch is one block of
+chains that shares the sums of a tile.
 
-An exchange wants the weight of every state on its own rung and on the partner's. Both come from the fields that
-the next draw of h needs, and with them h is drawn for both rungs from the same random numbers: whatever the
-exchange decides, the right h is there. Since v is drawn next, exchanging the h of two rungs exchanges the states.
-"""
+An exchange wants the weight of every state on its own rung and on the partner's. Both come from the
+fields that the next draw of h needs, and with them h is drawn for both rungs from the same random
+numbers: whatever the exchange decides, the right h is there. Since v is drawn next, exchanging the
+h of two rungs exchanges the states."""
 
 import math
 from typing import NamedTuple
@@ -36,7 +36,8 @@ f32 = np.float32
 
 
 class Ladder(NamedTuple):
-    """What all ladders share: fields of the rungs, padded, flat, float32; their scales; the edges of stretches."""
+    """What all ladders share: fields of the rungs, padded, flat, float32; their scales; the edges
+    of stretches."""
 
     a: np.ndarray
     b: np.ndarray
@@ -45,11 +46,12 @@ class Ladder(NamedTuple):
 
 
 class Chains(NamedTuple):
-    """The chains of a task, n for each rung: packed v (chains, groups); h (2, chains, groups) and its weight on
-    the own rung and on the partner's; rung and partner; the random stream, and its keys.
+    """The chains of a task, n for each rung: packed v (chains, groups); h (2, chains, groups) and
+    its weight on the own rung and on the partner's; rung and partner; the random stream, and its
+    keys.
 
-    rows (2, chains) holds the own rung and the partner, if that has the same W: else the own rung again.
-    """
+    rows (2, chains) holds the own rung and the partner, if that has the same W: else the own rung
+    again."""
 
     v: np.ndarray
     h: np.ndarray
@@ -98,7 +100,8 @@ def _stretch(layer, k, stretches):
 
 @internal
 def _softplus_sum(linear, one_plus, width):
-    """Sum of z_+ + ln(1 + e^-|z|) over the units of a block. (Apart for the reason given at `_log_weight`.)"""
+    """Sum of z_+ + ln(1 + e^-|z|) over the units of a block. (Apart for the reason given at
+    `_log_weight`.)"""
     total, product = f32(0), f32(1)
     for j in range(width):
         total += linear[j]
@@ -108,7 +111,8 @@ def _softplus_sum(linear, one_plus, width):
 
 @internal
 def _draw_sides(layer, ladder, chains, first_side, first, last, parts, work):
-    """Draw h on the rungs in chains.rows, sides first_side to 1, and add the ln of prod_j (1 + e^z_j) to weight.
+    """Draw h on the rungs in chains.rows, sides first_side to 1, and add the ln of prod_j (1 +
+    e^z_j) to weight.
 
     parts (2, BLOCK) is work space.
     """
@@ -123,7 +127,9 @@ def _draw_sides(layer, ladder, chains, first_side, first, last, parts, work):
             for side in range(first_side, 2):
                 r, to = chains.rows[side, c], (side * h.shape[1] + c) * h.shape[2]
                 scale = ladder.scales[r]
-                draw(layer, block, ladder.b, r, scale, work.acc, start, chains.keys[c], h, to, work.e)
+                draw(
+                    layer, block, ladder.b, r, scale, work.acc, start, chains.keys[c], h, to, work.e
+                )
                 for j in range(width):
                     z = ladder.b[r * size + block * BLOCK + j] + scale * work.acc[start + j]
                     linear[j], one_plus[j] = max(z, f32(0)), f32(1) + work.e[j]
@@ -146,7 +152,8 @@ def _pair_up(chains, edges, odd, last_rung):
 
 @internal
 def _draw_h(hidden, ladder, chains, n, parts, work):
-    """Draw h of all chains on both rungs, stretch by stretch; then again where the partner has another W."""
+    """Draw h of all chains on both rungs, stretch by stretch; then again where the partner has
+    another W."""
     edges, stretches = ladder.edges, ladder.edges.size - 1
     chains.weight[:] = 0.0
     for k in range(stretches):
@@ -160,12 +167,15 @@ def _draw_h(hidden, ladder, chains, n, parts, work):
                 k += 1
             chains.rows[1, first : first + n] = partner
             chains.weight[1, first : first + n] = 0.0
-            _draw_sides(_stretch(hidden, k, stretches), ladder, chains, 1, first, first + n, parts, work)
+            _draw_sides(
+                _stretch(hidden, k, stretches), ladder, chains, 1, first, first + n, parts, work
+            )
 
 
 @internal
 def _exchange(chains, bias_steps, groups_v, n, first, odd, seed, half, replica, work):
-    """Exchange the states of partners with probability min(1, e^(sum of their works)); works go to work[l, r]."""
+    """Exchange the states of partners with probability min(1, e^(sum of their works)); works go to
+    work[l, r]."""
     rungs = replica.shape[1]
     for l in range(n):
         key = key_of(seed, half, (first + l) * (rungs + 1) + rungs)
@@ -188,24 +198,29 @@ def _exchange(chains, bias_steps, groups_v, n, first, odd, seed, half, replica, 
 
 @parallel
 def temper(first, last, hidden, visible, ladder, v, replica, seed, sweep0, works, replicas):
-    """Sweeps of replica exchange of the ladders first to last, in place on v (rungs, ladders, N) and replica
-    (ladders, rungs).
+    """Sweeps of replica exchange of the ladders first to last, in place on v (rungs, ladders, N)
+    and replica (ladders, rungs).
 
-    A sweep draws h, exchanges the states of rungs (0, 1), (2, 3), ... or, if its number is odd, (1, 2), (3, 4),
-    ..., and draws v. The layers have the couplings of all stretches and no bias. works (sweeps, ladders, rungs)
-    becomes ln p*_partner(v) - ln p*_own(v) of the states before the exchange; replicas (same shape) which replica
-    is where after it.
-    """
+    A sweep draws h, exchanges the states of rungs (0, 1), (2, 3), ... or, if its number is odd, (1,
+    2), (3, 4), ..., and draws v. The layers have the couplings of all stretches and no bias. works
+    (sweeps, ladders, rungs) becomes ln p*_partner(v) - ln p*_own(v) of the states before the
+    exchange; replicas (same shape) which replica is where after it."""
     n, rungs, edges = last - first, ladder.scales.size, ladder.edges
     stretches, size_v, widest = edges.size - 1, ladder.a.size // rungs, 0
     bias_steps = np.empty((rungs - 1, visible.groups * SUMS))
     for r in range(rungs - 1):
-        lower, upper = ladder.a[r * size_v : (r + 1) * size_v], ladder.a[(r + 1) * size_v : (r + 2) * size_v]
+        lower, upper = (
+            ladder.a[r * size_v : (r + 1) * size_v],
+            ladder.a[(r + 1) * size_v : (r + 2) * size_v],
+        )
         bias_sums(upper - lower, visible.groups, bias_steps[r])
     for k in range(stretches):
         widest = max(widest, edges[k + 1] - edges[k])
     chains = _new_chains(hidden, visible, edges, rungs, n, first)
-    work, parts = new_work(n * widest, max(visible.groups, hidden.groups)), np.empty((2, BLOCK), np.float32)
+    work, parts = (
+        new_work(n * widest, max(visible.groups, hidden.groups)),
+        np.empty((2, BLOCK), np.float32),
+    )
     law = Law(ladder.a, ladder.scales, chains.rung)
     for r in range(rungs):
         pack(v[r], first, chains.v, r * n, n)

@@ -6,18 +6,27 @@ from typing import NamedTuple
 import numpy as np
 
 from rbmkit.kernels.draws import exp_negative
-from rbmkit.kernels.fields import BLOCK, GROUP, add_fields, add_rows, list_rows, new_work, pack
+from rbmkit.kernels.fields import (
+    BLOCK,
+    GROUP,
+    add_fields,
+    add_rows,
+    list_rows,
+    new_work,
+    pack,
+    width_of,
+)
 from rbmkit.kernels.options import internal, jit, parallel
 
 f32 = np.float32
 
 
 class Phase(NamedTuple):
-    """Samples of one phase, data or chains: states v (n, N), hidden means (blocks, n, BLOCK), and room for lists.
+    """Samples of one phase, data or chains: states v (n, N), hidden means (blocks, n, BLOCK), and
+    room for lists.
 
-    rows (N, n + 1) uint32 lists for each unit the samples with its rarer value, and counts (N,) how many they
-    are; ones (N,) is the number of samples with v_i = 1.
-    """
+    rows (N, n + 1) uint32 lists for each unit the samples with its rarer value, and counts (N,) how
+    many they are; ones (N,) is the number of samples with v_i = 1."""
 
     v: np.ndarray
     means: np.ndarray
@@ -35,12 +44,15 @@ def hidden_means(first, last, hidden, v, means):
     pack(v, first, packed, 0, n)
     tile = list_rows(packed, 0, n, groups, work)
     for block in range(hidden.columns.shape[0]):
+        width = width_of(hidden, block)
         add_fields(hidden, block, n, tile, work)
         for l in range(n):
-            for j in range(BLOCK):
+            for j in range(width):
                 z = work.acc[l * BLOCK + j]
                 e = exp_negative(-abs(z))
                 means[block, first + l, j] = (f32(1) if z >= f32(0) else e) / (f32(1) + e)
+            for j in range(width, BLOCK):
+                means[block, first + l, j] = f32(0)
 
 
 @internal
@@ -55,7 +67,8 @@ def _list_samples(v, i, value, rows):
 
 @parallel
 def list_rarer(first, last, phase):
-    """For the units of blocks first to last, the samples with the rarer value of v_i, and the number of ones."""
+    """For the units of blocks first to last, the samples with the rarer value of v_i, and the
+    number of ones."""
     v = phase.v
     for i in range(first * BLOCK, min(v.shape[1], last * BLOCK)):
         phase.ones[i] = phase.counts[i] = _list_samples(v, i, 1, phase.rows)
@@ -74,10 +87,13 @@ def _total(means, block, total):
 
 @internal
 def _correlate(phase, block, total, i, acc):
-    """acc = sum over samples of v_i times the hidden means of the block, from the samples with the rarer v_i."""
+    """acc = sum over samples of v_i times the hidden means of the block, from the samples with the
+    rarer v_i."""
     acc[:] = f32(0)
     start = block * phase.means.shape[1] * BLOCK
-    add_rows(phase.means, start, phase.rows, i * phase.rows.shape[1], phase.counts[i], acc, 0)
+    add_rows(
+        phase.means, start, phase.rows, i * phase.rows.shape[1], phase.counts[i], acc, 0, acc, 0
+    )
     if 2 * phase.ones[i] > phase.v.shape[0]:
         for j in range(BLOCK):
             acc[j] = total[j] - acc[j]
@@ -128,7 +144,8 @@ def centre(dW, da, db, v_mean, h_mean):
 
 @jit
 def sgd_step(parameter, gradient, velocity, rate, momentum, decay, new_parameter, new_velocity):
-    """Ascent with momentum, from flat arrays to others: velocity = momentum velocity + gradient - decay parameter."""
+    """Ascent with momentum, from flat arrays to others: velocity = momentum velocity + gradient -
+    decay parameter."""
     for k in range(parameter.size):
         new_velocity[k] = momentum * velocity[k] + gradient[k] - decay * parameter[k]
         new_parameter[k] = parameter[k] + rate * new_velocity[k]
@@ -149,7 +166,8 @@ def adam_step(
     new_first,
     new_second,
 ):
-    """Adam's ascent step, from flat arrays to others; `rate` and `epsilon` hold the corrections for the start."""
+    """Adam's ascent step, from flat arrays to others; `rate` and `epsilon` hold the corrections for
+    the start."""
     for k in range(parameter.size):
         g = gradient[k] - decay * parameter[k]
         new_first[k] = beta1 * first[k] + (f32(1) - beta1) * g
