@@ -50,6 +50,7 @@ DISPLAYED = re.compile(r"[ \t]*\$\$((?:(?!\$\$).)*?\\tag\*?\{([^}]*)\}(?:(?!\$\$
 NOT_PROSE = r"```.*?```|\$\$.*?\$\$|\$[^$]*\$|`[^`]*`|\]\([^)]*\)|\\begin\{equation\*\}.*?\\end\{equation\*\}"
 MENTIONS = re.compile(NOT_PROSE + r"|(?P<mention>\bEqs?\.\s*(?:\([\w.']+\)(?:\s|,|and|or|to|-|–)*)+)", re.DOTALL)
 CORRECTION = re.compile(r"(\(?)\*\*Correction:\*\*\s*(\S.*?)(?=\(?\*\*Correction|\n\n|\Z)", re.DOTALL)
+ROW = re.compile(r"^\| (.+?) \| (.+?) \| (.+?) \| (.+?) \|$", re.MULTILINE)
 ANSWER = re.compile(r"\*\*(?P<kind>New|Exact|Answered|Not so):\*\* (?P<text>.+)")  # in the tables of the summaries
 OPEN = re.compile(r"^- \*\*Open:\*\* (.+(?:\n  .+)*)", re.MULTILINE)
 KINDS = {
@@ -185,12 +186,10 @@ def answers() -> list[tuple[str, str, str, str, str, str]]:
     """(kind, notebook, question, answer, number, link) of each row of the summaries whose answer says what is new."""
     found = []
     for name, _, text, labels in summaries():
-        for row in re.findall(r"^\| (.+) \|$", text, re.MULTILINE):
-            question, answer, number, where = row.split(" | ")
+        for question, answer, number, where in ROW.findall(text):
             marked = ANSWER.fullmatch(answer)
             if marked:
-                first = re.match(r"[\d.]+", where)[0]
-                link = f"[{where}](#{labels[first]})"
+                link = f"[{where}](#{labels[re.match(r'[\d.]+', where)[0]]})"  # where: 2.8, what to look at
                 found.append((marked["kind"], name, question, sentence(marked["text"]), number, link))
     return found
 
