@@ -189,7 +189,8 @@ def answers() -> list[tuple[str, str, str, str, str, str]]:
         for question, answer, number, where in ROW.findall(text):
             marked = ANSWER.fullmatch(answer)
             if marked:
-                link = f"[{where}](#{labels[re.match(r'[\d.]+', where)[0]]})"  # where: 2.8, what to look at
+                section = re.match(r"[\d.]+", where)[0]  # of "2.8, figure"
+                link = f"[{where}](#{labels[section]})"
                 found.append((marked["kind"], name, question, sentence(marked["text"]), number, link))
     return found
 
