@@ -250,6 +250,25 @@ def test_corrections_stand_by_themselves():
     assert [text for text in texts if not place.search(text) or text[-1] not in ".)" or len(text) < 60] == []
 
 
+def test_what_is_new_is_collected():
+    found = book.answers()
+    assert {kind for kind, *_ in found} == set(book.KINDS)
+    marked = re.compile(r"\| \*\*(?:" + "|".join(book.KINDS) + r"):\*\*")
+    for name in NAMES:
+        text = nb_text(series.read(name))
+        assert [each for _, each, *_ in found].count(name) == len(marked.findall(text))
+        assert len(re.findall(r"\*\*Open:", text)) == sum(
+            len(book.OPEN.findall(summary)) for each, _, summary, _ in book.summaries() if each == name
+        )
+
+
+def test_what_is_new_leads_to_the_sections_that_show_it(pages):
+    links = {unquote(urlsplit(link).fragment) for link in pages[book.HTML / "new.html"].links}
+    for *_, link in book.answers():
+        assert re.search(r"\(#(.+)\)$", link)[1] in links
+    assert {label for _, label, text, _ in book.summaries() if book.OPEN.search(text)} <= links
+
+
 def test_text_of_a_correction():
     text = "A.\n\n**Correction:** it is\n$2$ (not 1). B\n\nand (**Correction:** minus (here)), C **Correction:** D\n\nE"
     assert book.correction_texts(text) == ["It is $2$ (not 1). B", "Minus (here)", "D"]

@@ -4,7 +4,7 @@ python -m tools.book [--serve [PORT]]
 
 Notebooks are taken as they are, but for this: equations and their mentions are linked, solutions are folded,
 explorers become pictures that slide without a kernel, and links to files of the repository become links to its address.
-The gallery and the list of corrections are collected from the notebooks.
+The gallery, the list of corrections and the page of what is new are collected from the notebooks.
 """
 
 from __future__ import annotations
@@ -54,6 +54,15 @@ DISPLAYED = re.compile(r"[ \t]*\$\$((?:(?!\$\$).)*?\\tag\*?\{([^}]*)\}(?:(?!\$\$
 NOT_PROSE = r"```.*?```|\$\$.*?\$\$|\$[^$]*\$|`[^`]*`|\]\([^)]*\)|\\begin\{equation\*\}.*?\\end\{equation\*\}"
 MENTIONS = re.compile(NOT_PROSE + r"|(?P<mention>\bEqs?\.\s*(?:\([\w.']+\)(?:\s|,|and|or|to|-|–)*)+)", re.DOTALL)
 CORRECTION = re.compile(r"(\(?)\*\*Correction:\*\*\s*(\S.*?)(?=\(?\*\*Correction|\n\n|\Z)", re.DOTALL)
+ROW = re.compile(r"^\| (.+?) \| (.+?) \| (.+?) \| (.+?) \|$", re.MULTILINE)
+ANSWER = re.compile(r"\*\*(?P<kind>New|Exact|Answered|Not so):\*\* (?P<text>.+)")  # in the tables of the summaries
+OPEN = re.compile(r"^- \*\*Open:\*\* (.+(?:\n  .+)*)", re.MULTILINE)
+KINDS = {
+    "Answered": "Questions that the paper leaves open, answered",
+    "Not so": "Statements of the paper that do not hold as they stand",
+    "Exact": "Exact, where the paper samples or approximates",
+    "New": "Beyond the paper",
+}
 FIGURE = re.compile(r"\bFig(?:s?\.|ures?)\s*((?:\d[a-f]?(?:[-–][a-f])?(?:,\s+|\s+and\s+)?)+)")
 
 
@@ -161,9 +170,37 @@ def correction_texts(text: str) -> list[str]:
     for bracket, part in CORRECTION.findall(text):
         depth = itertools.accumulate((c == "(") - (c == ")") for c in part)
         end = next((k for k, d in enumerate(depth) if d < 0), None) if bracket else None
-        part = " ".join(part[:end].split())
-        found.append(part[0].upper() + part[1:])
+        found.append(sentence(" ".join(part[:end].split())))
     return found
+
+
+def summaries() -> list[tuple[str, str, str, dict[str, str]]]:
+    """(notebook, label of the summary, its text, number of a section -> its label) of each notebook that has one."""
+    found = []
+    for name in series.names():
+        parts = sections(series.read(name))
+        labels = {heading.split()[0]: section_label(name, k) for heading, k, _ in parts}
+        for heading, k, cells in parts:
+            if heading == "Summary":
+                found.append((name, section_label(name, k), "\n\n".join(cell.source for cell in cells), labels))
+    return found
+
+
+def answers() -> list[tuple[str, str, str, str, str, str]]:
+    """(kind, notebook, question, answer, number, link) of each row of the summaries whose answer says what is new."""
+    found = []
+    for name, _, text, labels in summaries():
+        for question, answer, number, where in ROW.findall(text):
+            marked = ANSWER.fullmatch(answer)
+            if marked:
+                section = re.match(r"[\d.]+", where)[0]  # of "2.8, figure"
+                link = f"[{where}](#{labels[section]})"
+                found.append((marked["kind"], name, question, sentence(marked["text"]), number, link))
+    return found
+
+
+def sentence(text: str) -> str:
+    return text[0].upper() + text[1:]
 
 
 # ---------------------------------------------------------------- notebooks as pages
@@ -309,6 +346,22 @@ def list_of_corrections(places: dict[str, list[str]]) -> str:
     return "\n".join(lines)
 
 
+def what_is_new(places: dict[str, list[str]]) -> str:
+    lines = []
+    for kind, title in KINDS.items():
+        lines += [f"## {title}\n", "| question | answer | number | where |", "|---|---|---|---|"]
+        for each, name, question, answer, number, link in answers():
+            if each == kind:
+                lines.append(link_mentions(f"| {question} | {answer} | {number} | {link} |", name, places))
+        lines.append("")
+    lines.append("## What remains open\n")
+    for name, label, text, _ in summaries():
+        for part in OPEN.findall(text):
+            part = link_mentions(sentence(" ".join(part.split())), name, places)
+            lines.append(f"- {part} (Notebook {int(name[:2])}, [summary](#{label}).)")
+    return "\n".join(lines)
+
+
 def bibliography() -> str:
     """The references of all notebooks but the paper itself, by author."""
     lines = set()
@@ -373,7 +426,7 @@ def assemble() -> None:
     for name in names:
         (SOURCE / "notebooks" / f"{name}.ipynb").write_text(writes(page(name, places)), "utf-8")
     made = {"gallery": gallery(), "corrections": list_of_corrections(places), "bibliography": bibliography()}
-    made |= {"table": table_of_notebooks(), "api": api()}
+    made |= {"new": what_is_new(places), "table": table_of_notebooks(), "api": api()}
     (SOURCE / "generated").mkdir()
     for file, text in made.items():
         (SOURCE / "generated" / f"{file}.md").write_text(text + "\n", "utf-8")
