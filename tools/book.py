@@ -42,7 +42,8 @@ GRID = {
     "02_reciprocal_space": [{"model": 6, "mode": 20}, {"N": 12, "M": 12}],
     "03_partition_function": [{"model": 3, "scale": 12, "beta": 6}],
     "04_fokker_planck_bosons": [{"s": 25, "time": 7}],
-    "05_symmetry_breaking": [{"second": 12, "angle": 19}, {"epoch": 8, "mode": 3, "ceiling": 6}],
+    "05_symmetry_breaking": [{"second": 12, "angle": 19}],
+    "06_cascade_of_transitions": [{"epoch": 8, "mode": 3, "ceiling": 6}],
 }
 USUAL = (12, 8)  # values of the first two controls of an explorer that is not in the table
 COLOURS = 64  # of a frame; its file is a third of the original then

@@ -1,4 +1,4 @@
-"""Figures of notebook 5: rotated weights, hierarchical learning, Landau's free energy and its order parameters."""
+"""Figures of notebooks 5 and 6: rotated weights, hierarchical learning, Landau's free energy, order parameters."""
 
 from __future__ import annotations
 
@@ -264,11 +264,11 @@ def collapse(
     fig, ax = canvas(size=(6.2, 3.6))
     for k, (title, xy) in enumerate(points.items()):
         ax.plot(*xy.T, color=COLOURS[k], marker=MARKERS[k], linestyle="none", markersize=6, label=title)
-    ax.plot(s, predicted, "-", color="black", marker="", label="Eq. (5.10)")
+    ax.plot(s, predicted, "-", color="black", marker="", label="Eq. (6.5)")
     ax.axvline(critical, color="0.4", linestyle="-.", linewidth=1)
-    ax.text(critical, 0.98, r" $\lambda_1=\lambda_c$", transform=ax.get_xaxis_transform(), va="top", fontsize=10)
-    ylabel = "width of $u_1$ over that of free units"
-    ax.set(xlabel=r"$\lambda_1/\lambda_c$", ylabel=ylabel, yscale="log", ylim=(0.8, 16))
+    ax.text(critical, 0.98, r" $\lambda=\lambda_c$", transform=ax.get_xaxis_transform(), va="top", fontsize=10)
+    ylabel = "width of $u$ over that of free units"
+    ax.set(xlabel=r"$\lambda/\lambda_c$", ylabel=ylabel, yscale="log", ylim=(0.8, 16))
     ax.set_yticks([1, 2, 4, 8], ["1", "2", "4", "8"])
     ax.minorticks_off()
     ax.legend(fontsize=9, loc="upper left")
