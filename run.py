@@ -30,7 +30,7 @@ PYTHON = VENV / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
 STAMP = VENV / "rbmkit-installed"
 NOTEBOOKS = ROOT / "notebooks"
 SERIES = ["00_index", "01_training", "02_reciprocal_space", "03_partition_function", "04_fokker_planck_bosons"]
-SERIES += ["05_symmetry_breaking", "07_past_the_transition"]
+SERIES += ["05_symmetry_breaking", "06_cascade_of_transitions", "07_past_the_transition"]
 COST = NOTEBOOKS / "cost.json"
 BUILD = ROOT / "build" / "notebooks"
 KEPT = "kernelspec", "jupytext.notebook_metadata_filter", "jupytext.text_representation.extension"

@@ -14,6 +14,8 @@ The pieces:
 * ``start_<protocol>_<M>_<replica>``: the first updates of a training, one by one, until its first mode has broken;
 * ``sigma_<sigma>_<replica>``, ``balanced_<sigma>_<replica>``: two epochs of training from couplings of that size, with
   fields of the pixel means, or with fields that balance the couplings as well;
+* ``penalty_none_0``, ``penalty_<modes>_<l>``: small models with a penalty on all modes, on modes 1-5 (``leading``) or
+  on modes 6-16 (``rest``), with exact likelihoods (`penalised`);
 * ``exchanged_<epoch>``: the strong PCD model by replica exchange (`exchanged`);
 * ``wells_<epoch>`` (`two_wells`) and `rotations`.
 """
@@ -34,8 +36,10 @@ from rbmkit import (
     Training,
     ais,
     equilibrium,
+    exact_log_z,
     gibbs,
     independent,
+    log_likelihood,
     mnist,
     raise_bound,
     study,
@@ -68,6 +72,8 @@ STRONG = ("pcd-500-0", "pcd-500-1", "pcd-784-0", "pcd-1200-0", "cd-500-0", "rdm-
 WELLS = (0.5, 0.75, 1, 2, 5, 10, 20, 40, 70, 100, 150, 200, 265)
 EXCHANGED, SWEEPS = (20, 40), 1200
 FIRST = {"mild": 40, "pcd": 200}  # updates at most
+PENALTIES = {"none": (0,)} | dict.fromkeys(("all", "leading", "rest"), (0.001, 0.003, 0.01, 0.03))
+PAIRS = 8  # trainings with the same seeds for each penalty
 
 
 # ---------------------------------------------------------------- chains of one model from three starts
@@ -257,7 +263,7 @@ def first_updates(protocol: str, hidden: int, replica: int, train: np.ndarray) -
 
 
 def widths(rbm: RBM, chains: np.ndarray, rng: np.random.Generator) -> list[float]:
-    """Of the mode with the largest lambda / lambda_c, Eq. (5.9): its rank, lambda, variances a and b of x and y over
+    """Of the mode with the largest lambda / lambda_c, Eq. (6.4): its rank, lambda, variances of x and y over
     independent units, and from chains of 100 steps, half of them from the training and half from random states: the
     standard deviations of u and w, then mean and standard deviation of u in either half."""
     m = modes(rbm)
@@ -289,6 +295,23 @@ def from_sigma(sigma: float, replica: int, digits, balanced: bool) -> dict[str, 
             row[5] += per_digit.mean() - per_digit[:50].mean()  # the first 50 digits are not the average ones
         rows.append(row)
     return {"rows": np.array(rows, float)}
+
+
+# ---------------------------------------------------------------- penalties in directions
+def penalised(kind: str, strength: float, digits, epochs: int = 200) -> dict[str, np.ndarray]:
+    """500 digits, 16 hidden units, a learning rate that falls to zero in the second half: lambda_1, the number of modes
+    above 4, and the exact mean log-likelihood of test and of training digits, for each seed."""
+    few, leading, rows = digits.train[:500], np.arange(16) < 5, []
+    chosen = {"all": np.ones(16), "leading": leading, "rest": ~leading, "none": np.zeros(16)}[kind]
+    penalty = {"l2": strength} if kind == "all" else {"l2_modes": list(strength * chosen)}
+    schedule = ((0, 1), (epochs / 2, 1), (epochs, 0))
+    options = {"method": "PCD", "optimiser": SGD(0.2), "schedule": schedule, "centred": True, **penalty}
+    for seed in range(PAIRS):
+        start = RBM.random(784, 16, sigma=0.01, rng=seed, pixel_means=few.mean(axis=0))
+        rbm = Training(start, few, rng=seed, **options).run(epochs, progress=False).rbm
+        s, log_z = np.linalg.svd(rbm.W, compute_uv=False), exact_log_z(rbm)
+        rows.append([s[0], (s > 4).sum(), *(log_likelihood(rbm, v, log_z) for v in (digits.test, few))])
+    return {"rows": np.array(rows)}
 
 
 # ---------------------------------------------------------------- replica exchange where chains are trapped
@@ -400,6 +423,8 @@ def pieces(states: Path, folder: Path, digits) -> dict:
     for kind, sigma, replica in ((k, sigma, r) for k, sigmas in SIGMAS.items() for sigma in sigmas for r in range(3)):
         work[f"{kind}_{sigma:g}_{replica}"] = lambda k=kind, s=sigma, r=replica: from_sigma(
             s, r, digits, k == "balanced")  # fmt: skip
+    for kind, strength in ((k, l) for k, strengths in PENALTIES.items() for l in strengths):
+        work[f"penalty_{kind}_{strength:g}"] = lambda k=kind, l=strength: penalised(k, l, digits)
     for epoch in WELLS:
         work[f"wells_{epoch:g}"] = lambda e=epoch: two_wells(e, states, digits)
     for epoch in EXCHANGED:

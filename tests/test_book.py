@@ -218,11 +218,11 @@ FIGURES = {
     "Fig. 3a-d": {"2.5": 1},
     "Fig. 3e": {"2.6": 1},
     "Fig. 3f": {"Sizes": 1, "The": 1},  # sizes and methods, and the paper's regime, in 2.8
-    "Fig. 4": {"5.3": 2},  # divergences against M, and histograms
+    "Fig. 4": {"5.2": 2},  # divergences against M, and histograms
     "Fig. 5": {"2.7": 1},
-    "Fig. 6": {"5.6": 1},
-    "Fig. 7": {"5.8": 1, "The": 1},  # "The mean image", in 5.8
-    "Fig. 8": {"5.8": 1},
+    "Fig. 6": {"5.5": 1},
+    "Fig. 7": {"6.6": 1, "The": 1},  # "The mean image", in 6.6
+    "Fig. 8": {"6.6": 1},
 }
 
 

@@ -133,6 +133,7 @@ def test_regimes_hold_their_pieces():
     piece = found["mild_0.2"]
     assert piece["counts"].shape == (15, len(piece["edges"]) - 1)
     assert (piece["counts"].sum(axis=1) == piece["counts"].sum() / 15).all()  # groups of equal size
+    assert found["penalty_rest_0.01"]["rows"].shape == (8, 4)
     with pytest.raises(KeyError, match="no piece 'mild_7'"):
         found["mild_7"]
 

@@ -17,8 +17,9 @@ NOTEBOOKS = {
     "02_reciprocal_space": (landscapes, random_couplings),
     "03_partition_function": (saddles,),
     "04_fokker_planck_bosons": (relaxing_mode,),
-    "05_symmetry_breaking": (rotations, wells),
-    "06_past_the_transition": (dissolving,),
+    "05_symmetry_breaking": (rotations,),
+    "06_cascade_of_transitions": (wells,),
+    "07_past_the_transition": (dissolving,),
 }
 """The explorers that each notebook shows, in its order: for the book, for ``run.py explore`` and for the tests."""
 EXPLORERS = {make.__name__: make for makers in NOTEBOOKS.values() for make in makers}

@@ -1,4 +1,4 @@
-"""Explorers of notebook 5: rotated modes, and Landau's free energy through training."""
+"""Explorers of notebooks 5 and 6: rotated modes, and Landau's free energy through training."""
 
 from __future__ import annotations
 
@@ -111,7 +111,7 @@ class Wells(Explorer):
         polynomial = landau(m, i)
         low, high = (f(f([np.min(x), np.max(x), polynomial.mu]) for x in (data, samples)) for f in (min, max))
         z = np.linspace(min(low, -12.0) - 1, max(high, 12.0) + 1, 241)
-        curves = {"quartic, Eq. (5.6)": polynomial(z), "exact marginal": landau_curve(m, i, z)}
+        curves = {"quartic, Eq. (6.1)": polynomial(z), "exact marginal": landau_curve(m, i, z)}
         return m.s[i], polynomial.mu, z, curves, data, samples
 
     def figure(self, epoch: float, mode: int = 1, ceiling: float = 40.0) -> Figure:

@@ -1,4 +1,4 @@
-"""Figures of symmetry breaking: rotated weights, hierarchical learning, Landau's free energy."""
+"""Figures of notebooks 5 and 6: rotated weights, hierarchical learning, Landau's free energy."""
 
 from __future__ import annotations
 
@@ -340,11 +340,11 @@ def collapse(
     for k, (title, xy) in enumerate(points.items()):
         style = {"color": COLOURS[k], "marker": MARKERS[k], "markersize": 6, "label": title}
         ax.plot(*xy.T, linestyle="none", **style)
-    ax.plot(s, predicted, "-", color="black", marker="", label="Eq. (5.10)")
+    ax.plot(s, predicted, "-", color="black", marker="", label="Eq. (6.5)")
     ax.axvline(critical, color="0.4", linestyle="-.", linewidth=1)
     place = {"transform": ax.get_xaxis_transform(), "va": "top"}
-    ax.text(critical, 0.98, r" $\lambda_1=\lambda_c$", **place)
-    ax.set(xlabel=r"$\lambda_1/\lambda_c$", ylabel="width of $u_1$ over that of free units")
+    ax.text(critical, 0.98, r" $\lambda=\lambda_c$", **place)
+    ax.set(xlabel=r"$\lambda/\lambda_c$", ylabel="width of $u$ over that of free units")
     ax.set(yscale="log", ylim=(0.8, 16))
     ax.set_yticks([1, 2, 4, 8], ["1", "2", "4", "8"])
     ax.minorticks_off()
