@@ -5,6 +5,7 @@ import base64
 import json
 import math
 import re
+import symtable
 from collections import Counter
 from html.parser import HTMLParser
 from pathlib import Path
@@ -390,6 +391,20 @@ def test_courses(name):
         assert re.match(r"\s*\*\*\([abc]\)\.\*\* \S+", answer)
 
 
+def names_of(statement):
+    """Names that a statement defines, and those that it uses, also in functions and comprehensions inside it."""
+    tables = [symtable.symtable(ast.unparse(statement), "statement", "exec")]
+    top = tables[0].get_symbols()
+    used = {symbol.get_name() for symbol in top if symbol.is_referenced()}
+    while tables:
+        inner = tables.pop().get_children()
+        used |= {symbol.get_name() for table in inner for symbol in table.get_symbols() if symbol.is_global()}
+        tables += inner
+    loop = ast.walk(statement.target) if isinstance(statement, ast.For) else ()
+    own = {node.id for node in loop if isinstance(node, ast.Name)}
+    return {symbol.get_name() for symbol in top if symbol.is_assigned() or symbol.is_imported()}, used - own
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_student_copy(name):
     """No solutions, no outputs; and no other cell needs what a solution defines, so that the copy runs."""
@@ -403,7 +418,7 @@ def test_student_copy(name):
     for cell in series.read(name).cells:
         if cell.cell_type == "code" and "install" not in series.tags(cell):
             for statement in ast.parse(cell.source).body:
-                new, changed, used = series._names(statement)
+                new, used = names_of(statement)
                 if "solution" in series.tags(cell):
                     solved |= new
                 else:

@@ -116,6 +116,7 @@ function slider(parent, name, max, value, change) {
   const label = add(parent, "label");
   add(label, "span", { textContent: name });
   const input = add(label, "input", { type: "range", min: 0, max, value, ariaLabel: name });
+  input.dataset.lmSuppressShortcuts = "true";  // in JupyterLab, too, arrow keys move it
   const output = add(label, "output", { textContent: value });
   input.addEventListener("input", () => {
     output.textContent = input.value;
