@@ -304,8 +304,9 @@ def set_up(model: str) -> None:
     print("## Speed of rbmkit\n")
     print(f"{os.cpu_count()} processors, load before the run {load}; Python {sys.version.split()[0]}, ", end="")
     print(", ".join(versions) + f"; {numba.get_num_threads()} threads.")
-    blas = [f"{x['internal_api']} {x['version']}, {x['architecture']}" for x in threadpool_info() if "architecture" in x]
-    print(f"Kernels of BLAS: {'; '.join(sorted(set(blas))) or 'unknown'}. ", end="")
+    found = [x for x in threadpool_info() if "architecture" in x]
+    blas = {f"{x['internal_api']} {x['version']}, {x['architecture']}" for x in found}
+    print(f"Kernels of BLAS: {'; '.join(sorted(blas)) or 'unknown'}. ", end="")
     print(f"Processor for numba: {numba.config.CPU_NAME or llvm.get_host_cpu_name()}.")
     print(f"Variables that steer threads and BLAS: {', '.join(steering)}.")
     print(f"Weights: {model}. Times are medians and quartiles of interleaved bursts.\n")
