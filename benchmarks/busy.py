@@ -2,11 +2,9 @@
 
 python benchmarks/busy.py [--busy N] [--rounds N]
 
-Times a Gibbs step of 500 chains and a PCD-1 update (784 visible and 500 hidden units) in processes
-of their own, one contender after the other, round by round: one thread; all threads as rbmkit
-starts them, which let others run while they wait; and all threads that turn in circles instead
-(OMP_WAIT_POLICY=active, what GNU OpenMP does unless told). Prints medians in milliseconds, with the
-quartiles over the rounds, on a quiet machine and beside N busy processes.
+Times a Gibbs step of 500 chains and a PCD-1 update (784 visible and 500 hidden units) in processes of their own, one
+contender after the other, round by round: one thread, and all threads, which sleep while they wait.
+Prints medians in milliseconds, with the quartiles over the rounds, on a quiet machine and beside N busy processes.
 """
 
 from __future__ import annotations
@@ -20,7 +18,6 @@ import sys
 CONTENDERS = {
     "one thread": {"NUMBA_NUM_THREADS": "1"},
     "all threads": {},
-    "all threads, active": {"OMP_WAIT_POLICY": "active"},
 }
 CODE = """
 import time

@@ -96,20 +96,22 @@ def threaded(**options: object) -> Callable:
     of tasks.
 
     Where ``kernel(first, last, ...)`` is defined, ``kernel(n, chunk, ...)`` is called: n things
-    (chains, blocks) in chunks, on all threads."""
+    (chains, blocks) in chunks, on all threads; None means equal shares."""
 
     def decorate(function):
         kernel = compiled(**options | {"nogil": True})(function)
 
         @wraps(function)
         def front(n, chunk, *args):
+            count = threads()
+            chunk = chunk or -(-n // count)
             starts = iter(range(0, n, chunk))  # whoever is free takes the next
 
             def work():
                 for first in starts:
                     kernel(first, min(n, first + chunk), *args)
 
-            _share(work, min(threads(), -(-n // chunk)))
+            _share(work, min(count, -(-n // chunk)))
 
         front.kernel = kernel
         return front

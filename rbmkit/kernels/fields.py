@@ -92,7 +92,7 @@ def hold_none(layer):
 def arrange(W, columns_h, columns_v):
     """Copy W (N, M) float32 to columns_h, which drive h given v, and to columns_v, which drive v
     given h."""
-    _arrange(len(columns_h) + len(columns_v), 1, W, columns_h, columns_v)
+    _arrange(len(columns_h) + len(columns_v), None, W, columns_h, columns_v)
 
 
 @parallel

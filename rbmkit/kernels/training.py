@@ -122,8 +122,8 @@ def _correlations(first, last, data, chains, dW, db):
 def gradient(data, chains, dW, da, db):
     """Eq. (6): data minus model averages of v h, v and h, from two phases; counts their ones."""
     for phase in (data, chains):
-        list_rarer(-(-len(dW) // BLOCK), 2, phase)
-    _correlations(len(data.means), 1, data, chains, dW, db)
+        list_rarer(-(-len(dW) // BLOCK), None, phase)
+    _correlations(len(data.means), None, data, chains, dW, db)
     da[:] = data.ones / len(data.v) - chains.ones / len(chains.v)
 
 
