@@ -44,9 +44,10 @@ html_css_files = ["book.css", "frames.css"]
 html_js_files = ["book.js", "frames.js"]
 html_copy_source = False
 html_show_sphinx = False
+ADDRESS = PROJECT.get("urls", {}).get("Repository", "")
 html_theme_options = {
-    "repository_url": PROJECT["urls"]["Repository"],
-    "use_repository_button": True,
+    "repository_url": ADDRESS,
+    "use_repository_button": bool(ADDRESS),
     "use_download_button": False,
     "home_page_in_toc": True,
     "show_navbar_depth": 1,
