@@ -55,7 +55,7 @@ CUT = """right => [...document.querySelectorAll("div.math")].filter(box => box.o
   const out = Math.min(...ends.map(e => e.left)) < from - 2 || (right && Math.max(...ends.map(e => e.right)) > to + 2);
   return out ? box.id || box.innerText : "";
 }).filter(name => name)"""
-DRAWN = """() => { const i = document.querySelector(".frames img"); return i.complete && i.naturalWidth > 100; }"""
+DRAWN = """() => { const i = document.querySelector(".frames img"); return i?.complete && i.naturalWidth > 100; }"""
 # slides whose content does not fit, after the page has made it smaller
 TOO_LARGE = """() => [...Array(Reveal.getTotalSlides()).keys()].filter(k => {
   Reveal.slide(k);

@@ -233,8 +233,11 @@ def deck(name: str) -> str:
     slides += [slide("In this notebook", table, small=True)] if goals else []
     for heading, k, cells in sections(nb):
         text = "\n\n".join(cell.source for cell in cells if cell.cell_type == "markdown")
-        if heading == "Summary":
-            slides.append(slide(heading, render(re.sub(r"^#+ .*\n", "", text)), small=True))
+        if heading == "Summary":  # the answers, then what else there is to say
+            answers = "\n".join(re.findall(r"(?m)^\|.*$", text))
+            rest = re.sub(r"(?m)^(?:#+ |\|).*\n?", "", text)
+            parts = [part for part in (answers, rest) if part.strip()]
+            slides += [slide(heading, render(part), small=True) for part in parts]
         elif heading == "Quiz":
             for question, answer in QUESTION.findall(text):
                 slides.append(
