@@ -5,6 +5,7 @@ import sys
 
 import numpy as np
 import pytest
+from test_mean_field import COUPLINGS, example, with_fields
 
 from rbmkit import RBM, curie_weiss, curie_weiss_log_z, exact_log_z, planted
 from rbmkit.explorers import partition as explorers
@@ -25,31 +26,11 @@ METHODS = {
     "TAP": tap_log_z,
     "Gaussian": gaussian_log_z,
 }
-RANK_ONE = (np.array([1.0, 2, -1]), np.array([1.0, -1, 0.5, 0]))
-COUPLINGS = {
-    "N > M": np.random.default_rng(1).normal(size=(6, 3)),
-    "N < M": np.random.default_rng(2).normal(size=(3, 6)),
-    "square": np.random.default_rng(3).normal(size=(4, 4)),
-    "rank one": np.outer(*RANK_ONE),
-    "degenerate": np.eye(4)[:, :3],
-    "zero": np.zeros((3, 4)),
-}
-
-
-def with_fields(W, seed=7):
-    rng = np.random.default_rng(seed)
-    return RBM(W=W, a=rng.normal(size=W.shape[0]), b=rng.normal(size=W.shape[1]))
 
 
 @pytest.fixture(params=COUPLINGS)
 def rbm(request):
     return with_fields(COUPLINGS[request.param])
-
-
-def example():
-    i = np.arange(10)
-    j = np.arange(6)
-    return RBM(W=0.8 * np.sin(1 + 6 * i[:, None] + j), a=0.3 * np.cos(i), b=-0.2 * np.cos(2 * j))
 
 
 # ---------------------------------------------------------------- the action

@@ -52,9 +52,7 @@ class Explorer(ABC):
 
     def show(self) -> None:
         """Put it below the cell; those go that an earlier execution of the cell has shown."""
-        box = self.box()
-        if box is not None:
-            widgets.show(box)
+        widgets.show(self.box())
 
 
 def png(fig: Figure) -> bytes:

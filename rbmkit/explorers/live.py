@@ -49,9 +49,7 @@ class Live:
 
     def show(self) -> None:
         """Put it below the cell; those go that an earlier execution of the cell has shown."""
-        box = self.box()
-        if box is not None:
-            widgets.show(box)
+        widgets.show(self.box())
 
 
 def packed(rbm: RBM, digits: np.ndarray) -> bytes:

@@ -84,11 +84,13 @@ _shown: dict[str, tuple[int, list]] = {}  # cell -> when it was executed last, a
 
 
 def show(box) -> None:
-    """Show a box after those are closed that an earlier execution of the same cell has shown.
+    """Show a box, unless it is None, after those are closed that an earlier execution of the same cell has shown.
 
     ipywidgets keeps every widget until it is closed, and with it the data that it draws. The notebook keeps what a
     cell returns: so this returns nothing.
     """
+    if box is None:
+        return
     from IPython.display import display
 
     cell, time = _execution()
