@@ -257,6 +257,7 @@ def complete(page):
     assert pictures.count() == 10
 
     def state(after=30):
+        page.evaluate("() => new Promise((done) => requestAnimationFrame(done))")  # by then the change has begun
         page.wait_for_function(f"() => {status}.startsWith('after {after} ')")
         return pictures.evaluate_all("all => all.map(one => one.toDataURL())")
 
