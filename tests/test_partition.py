@@ -97,7 +97,6 @@ def test_one_loop_is_the_determinant_of_the_action(rbm):
     np.testing.assert_allclose(found.one_loop[0], found.log_z[0] - log_det / 2, rtol=1e-12)
 
 
-# ---------------------------------------------------------------- mean field
 def test_action_of_strong_fields_does_not_overflow():
     rbm = RBM(W=np.full((3, 2), 400.0), a=[-1200.0, 0, 0], b=[-200.0, 5.0])
     found = mean_field(rbm)

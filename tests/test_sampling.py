@@ -1,5 +1,5 @@
-"""Block Gibbs sampling: stationary under the enumerated law, right conditionals, same chains however
-long calls are cut in pieces.
+"""Block Gibbs sampling: stationary under the enumerated law, right conditionals, same chains
+however long calls are cut in pieces.
 
 Statistical tests compare counts with exact probabilities by chi-squared and allow p-values down to
 1e-6, about five sigma; the seeds are fixed.
