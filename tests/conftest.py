@@ -18,7 +18,7 @@ def close_figures():
 
 @pytest.fixture
 def one_thread():
-    """Small models are fastest with one thread, most of all on a busy machine; test_sampling
+    """Small models are fastest with one thread, most of all on a busy machine; test_threads
     compares one and two."""
     threads = numba.get_num_threads()
     numba.set_num_threads(1)

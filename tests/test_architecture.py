@@ -130,7 +130,9 @@ def test_callers_of_kernels_are_those_of_the_page():
 
 
 def test_names_on_the_page_exist():
-    for dotted in re.findall(r"`((?:likelihood|sampling|kernels)\.\w+)`", PAGE):
+    names = re.findall(r"`((?:likelihood|sampling|kernels)\.\w+)`", PAGE)
+    assert "kernels.anneal" in names
+    for dotted in names:
         module, name = dotted.split(".")
         assert hasattr(getattr(rbmkit, module), name), dotted
 

@@ -1,4 +1,5 @@
-"""The book, the slides and the student copy: complete, self-contained, and linked without a hole."""
+"""The book, the slides and the student copy: complete, self-contained, and linked without a
+hole."""
 
 import ast
 import base64
@@ -20,7 +21,9 @@ from rbmkit.explorers import EXPLORERS, NOTEBOOKS
 from tools import book, series, slides, student
 
 NAMES = series.names()
-LOADS = {"script": "src", "img": "src", "iframe": "src", "source": "src", "link": "href", "video": "src"}
+LOADS = dict.fromkeys(("script", "img", "iframe", "source", "video"), "src") | {"link": "href"}
+# links of a page that load nothing
+NAMED = ("canonical", "author", "search", "next", "prev")
 
 
 class Page(HTMLParser):
@@ -28,16 +31,23 @@ class Page(HTMLParser):
 
     def __init__(self, path: Path):
         super().__init__()
-        self.path, self.loads, self.links, self.ids, self.without_alt = path, [], [], set(), []
+        self.path = path
+        self.loads = []
+        self.links = []
+        self.ids = set()
+        self.without_alt = []
         self.feed(path.read_text("utf-8"))
 
     def handle_starttag(self, tag, attributes):
         have = dict(attributes)
-        self.ids |= {value for key, value in attributes if key == "id" or (tag == "a" and key == "name")}
+        self.ids.add(have.get("id"))
+        if tag == "a":
+            self.ids.add(have.get("name"))
         if tag == "a" and "href" in have:
             self.links.append(have["href"])
-        if have.get(LOADS.get(tag)) and have.get("rel") not in ("canonical", "author", "search", "next", "prev"):
-            self.loads.append(have[LOADS[tag]])
+        loaded = have.get(LOADS.get(tag))
+        if loaded and have.get("rel") not in NAMED:
+            self.loads.append(loaded)
         if tag == "img" and not (have.get("alt") or "").strip():
             self.without_alt.append(have.get("src", "")[:80])
 
@@ -66,11 +76,17 @@ def nb_text_of(cells):
     return "\n\n".join(map(markdown, cells))
 
 
-# ---------------------------------------------------------------------------------------------------------- book
+# ---------------------------------------------------------------- book
 
 
 def loads_from_elsewhere(page):
-    return [url for url in page.loads if urlsplit(url).scheme in ("http", "https") or url.startswith("//")]
+    return [url for url in page.loads if re.match(r"(https?:)?//", url, re.IGNORECASE)]
+
+
+def wrong_pages(pages, problems):
+    """Name of each page that has problems -> these."""
+    found = {page.path.name: problems(page) for page in pages.values()}
+    return {name: wrong for name, wrong in found.items() if wrong}
 
 
 def broken_links(page, pages):
@@ -88,22 +104,26 @@ def broken_links(page, pages):
 
 
 def test_nothing_comes_from_another_host(pages):
-    assert {page.path.name: loads_from_elsewhere(page) for page in pages.values() if loads_from_elsewhere(page)} == {}
+    assert wrong_pages(pages, loads_from_elsewhere) == {}
     distant = re.compile(r"url\(['\"]?(https?:)?//")
-    assert [path for path in book.HTML.rglob("*.css") if distant.search(path.read_text("utf-8"))] == []
+    sheets = {path: path.read_text("utf-8") for path in book.HTML.rglob("*.css")}
+    assert [path for path, text in sheets.items() if distant.search(text)] == []
+    assert any("url(" in text for text in sheets.values())
 
 
 def test_links_lead_somewhere(pages):
-    assert {page.path.name: broken_links(page, pages) for page in pages.values() if broken_links(page, pages)} == {}
+    assert wrong_pages(pages, lambda page: broken_links(page, pages)) == {}
 
 
 def test_every_picture_has_a_description(pages):
-    assert {page.path.name: page.without_alt for page in pages.values() if page.without_alt} == {}
+    assert wrong_pages(pages, lambda page: page.without_alt) == {}
 
 
 def test_a_bad_page_is_found(tmp_path):
     path = tmp_path / "a.html"
-    path.write_text('<p id="b"></p><a href="#c">x</a><a href="d.html">y</a><img src="x.png"><script src="//cdn/x.js">')
+    links = '<a href="#b">x</a><a href="#c">x</a><a href="#e">x</a><a href="d.html">y</a>'
+    loads = '<img src="x.png"><script src="//cdn/x.js"></script><link rel="next" href="https://y">'
+    path.write_text(f'<p id="b"></p><a name="e"></a>{links}{loads}')
     page = Page(path)
     assert broken_links(page, {path: page}) == ["#c", "d.html"]
     assert loads_from_elsewhere(page) == ["//cdn/x.js"]
@@ -111,7 +131,8 @@ def test_a_bad_page_is_found(tmp_path):
 
 
 def test_notebooks_are_whole(pages):
-    """Every notebook is a page with its numbered equations as targets of links, and its pictures."""
+    """Every notebook is a page with its numbered equations as targets of links, and its
+    pictures."""
     for name in NAMES:
         page = pages[book.HTML / "notebooks" / f"{name}.html"]
         tagged = [tag for tag, where in book.equations().items() if name in where]
@@ -148,7 +169,8 @@ def test_data_of_the_live_explorer_are_small(pages):
 
 
 def test_frames_are_many_and_small(pages):
-    """Enough places to be worth moving (of the training, three methods at nine times), within 25 MB for all."""
+    """Enough places to be worth moving (of the training, three methods at nine times), within
+    25 MB for all."""
     folders = [book.HTML / "_static" / "frames" / name for name in book.GRID]
     counts = {path.name: len(list(path.glob("*.png"))) for path in folders}
     assert {name for name, count in counts.items() if count < 100} == {"steering"}
@@ -160,14 +182,15 @@ def test_frames_are_many_and_small(pages):
 def test_only_the_picture_in_sight_is_loaded(pages):
     """A page names one frame of each explorer; the others are asked for by its script."""
     for name, makers in NOTEBOOKS.items():
-        loads = [url for url in pages[book.HTML / "notebooks" / f"{name}.html"].loads if "/frames/" in url]
-        assert len(loads) == len(makers)
+        page = pages[book.HTML / "notebooks" / f"{name}.html"]
+        assert sum("/frames/" in url for url in page.loads) == len(makers)
 
 
 def test_every_module_is_in_the_api(pages):
-    names = {path.stem for path in (series.ROOT / "rbmkit").rglob("*.py")} - {"__init__", "__main__"}
-    ids = {name.split(".")[-1] for name in pages[book.HTML / "api.html"].ids if name.startswith("module-rbmkit.")}
-    assert names <= ids
+    package = series.ROOT / "rbmkit"
+    files = [path.relative_to(series.ROOT).with_suffix("") for path in package.rglob("*.py")]
+    names = {".".join(path.parts) for path in files if not path.stem.startswith("__")}
+    assert {f"module-{name}" for name in names} <= pages[book.HTML / "api.html"].ids
 
 
 def test_every_page_is_in_the_table_of_contents(pages):
@@ -177,16 +200,17 @@ def test_every_page_is_in_the_table_of_contents(pages):
     assert {f"notebooks/{name}.html" for name in NAMES} <= listed
 
 
-# ---------------------------------------------------------------------------- figures and equations of the paper
+# -------------------------------------------------------- figures and equations of the paper
 
 
 def test_every_equation_with_a_number_of_the_paper_is_in_the_gallery(pages):
     """P27f, too, the sixth of its number."""
     links = set(pages[book.HTML / "gallery.html"].links)
-    wanted = {(name, tag) for tag, where in book.equations().items() for name in where if re.match(r"P\d", tag)}
-    assert ("03_partition_function", "P27f") in wanted
-    lost = [t for n, t in wanted if f"notebooks/{n}.html#{book.equation_label(n, t)}" not in links]
-    assert lost == []
+    of_the_paper = {tag: where for tag, where in book.equations().items() if re.match(r"P\d", tag)}
+    assert "03_partition_function" in of_the_paper["P27f"]
+    for tag, where in of_the_paper.items():
+        for name in where:
+            assert f"notebooks/{name}.html#{book.equation_label(name, tag)}" in links
 
 
 def test_frames_are_drawn_again_after_a_change(tmp_path, monkeypatch):
@@ -208,7 +232,8 @@ def test_missing_data_are_a_sentence(monkeypatch, capfd):
     monkeypatch.setattr(book, "draw_frames", draw)
     monkeypatch.setattr(book, "Parallel", lambda n_jobs: list)
     monkeypatch.setattr(book, "delayed", lambda function: function)
-    with pytest.raises(SystemExit, match=r"the explorers cannot be drawn: no such file: mnist\.npz"):
+    sentence = r"the explorers cannot be drawn: no such file: mnist\.npz"
+    with pytest.raises(SystemExit, match=sentence):
         book.assemble()
 
 
@@ -232,23 +257,27 @@ def test_every_equation_of_the_paper_is_somewhere():
 
 
 def test_every_figure_of_the_paper_is_somewhere():
-    entries = book.paper_figures().items()
-    found = {figure: Counter(heading.split()[0] for _, heading, *_ in places) for figure, places in entries}
+    found = {}
+    for figure, places in book.paper_figures().items():
+        found[figure] = Counter(heading.split()[0] for _, heading, *_ in places)
     assert found == FIGURES
 
 
 def test_corrections_are_collected():
     listed = [name for name, *_ in book.corrections()]
     for name in NAMES:
-        assert listed.count(name) == len(re.findall(r"\*\*Correction:\*\*\s?\S", nb_text(series.read(name))))
+        marked = re.findall(r"\*\*Correction:\*\*\s?\S", nb_text(series.read(name)))
+        assert listed.count(name) == len(marked)
     assert {"01_training", "02_reciprocal_space"} <= set(listed)
 
 
 def test_corrections_stand_by_themselves():
     """Each names the place in the paper, and is a whole sentence."""
     place = re.compile(r"\bP\d|\bSecs?\.|\bFigs?\.|discussion")
-    texts = [text for *_, text in book.corrections()]
-    assert [text for text in texts if not place.search(text) or text[-1] not in ".)" or len(text) < 60] == []
+    for *_, text in book.corrections():
+        assert place.search(text), text
+        assert text[-1] in ".)", text
+        assert len(text) >= 60, text
 
 
 def test_what_is_new_is_collected():
@@ -258,9 +287,9 @@ def test_what_is_new_is_collected():
     for name in NAMES:
         text = nb_text(series.read(name))
         assert [each for _, each, *_ in found].count(name) == len(marked.findall(text))
-        assert len(re.findall(r"\*\*Open:", text)) == sum(
-            len(book.OPEN.findall(summary)) for each, _, summary, _ in book.summaries() if each == name
-        )
+        summaries = [summary for each, _, summary, _ in book.summaries() if each == name]
+        in_summaries = sum(len(book.OPEN.findall(summary)) for summary in summaries)
+        assert len(re.findall(r"\*\*Open:", text)) == in_summaries
 
 
 def test_what_is_new_leads_to_the_sections_that_show_it(pages):
@@ -271,50 +300,58 @@ def test_what_is_new_leads_to_the_sections_that_show_it(pages):
 
 
 def test_text_of_a_correction():
-    text = "A.\n\n**Correction:** it is\n$2$ (not 1). B\n\nand (**Correction:** minus (here)), C **Correction:** D\n\nE"
+    first = "**Correction:** it is\n$2$ (not 1). B"
+    second = "and (**Correction:** minus (here)), C **Correction:** D"
+    text = "\n\n".join(["A.", first, second, "E"])
     assert book.correction_texts(text) == ["It is $2$ (not 1). B", "Minus (here)", "D"]
 
 
 def test_mentions_become_links():
     places = {"2.1": ["02_b"], "P14": ["01_a", "02_b"]}
-    text = book.link_mentions("By Eq. (2.1), Eqs. (P14) and (P99), and `Eq. (2.1)` $Eq. (2.1)$", "02_b", places)
-    assert text == (
-        "By Eq. ([2.1](#eq-02-2-1)), Eqs. ([P14](#eq-02-p14)) and (P99), and `Eq. (2.1)` $Eq. (2.1)$"
-    )
+    left_alone = "and (P99), and `Eq. (2.1)` $Eq. (2.1)$"
+    text = book.link_mentions(f"By Eq. (2.1), Eqs. (P14) {left_alone}", "02_b", places)
+    assert text == f"By Eq. ([2.1](#eq-02-2-1)), Eqs. ([P14](#eq-02-p14)) {left_alone}"
     assert "(#eq-01-p14)" in book.link_mentions("Eq. (P14)", "03_c", places)
     assert book.link_mentions("Eq. (P29)", "03_c", {"P29a": ["03_c"]}) == "Eq. ([P29](#eq-03-p29a))"
 
 
-# ------------------------------------------------------------------------------------------------ run time and memory
+# ---------------------------------------------------------------- run time and memory
 
 
-def rows(text):
-    """The rows of tables."""
-    return [line for line in text.splitlines() if line.startswith("| ")]
+def row(path, words):
+    """The first row of a table of a page that has these words."""
+    rows = [line for line in path.read_text("utf-8").splitlines() if line.startswith("| ")]
+    return next(line for line in rows if words in line)
 
 
 def test_costs_agree_everywhere():
-    """One source, notebooks/cost.json: the README, the index notebook and each notebook's first table show it."""
+    """One source, notebooks/cost.json: the README, the index notebook and each notebook's first
+    table show it."""
     costs = json.loads(series.COST.read_text("utf-8"))
     assert set(costs) == set(NAMES)
-    readme, index = (path.read_text("utf-8") for path in (series.ROOT / "README.md", series.NOTEBOOKS / "00_index.md"))
+    readme = series.ROOT / "README.md"
+    index = series.NOTEBOOKS / "00_index.md"
     for name, cost in costs.items():
-        row = next(line for line in rows(readme) if f"](notebooks/{name}.ipynb)" in line)
-        assert row.endswith(f"| {series.cost(name)} |")
+        end = f"| {series.cost(name)} |"
+        assert row(readme, f"](notebooks/{name}.ipynb)").endswith(end)
         if name != "00_index":
-            row = next(line for line in rows(index) if f"]({name}.ipynb)" in line)
-            assert row.endswith(f"| {series.cost(name)} |")
-        first = series.read(name).cells[0].source
-        assert f"| Run time, memory | about {cost['seconds']} s and {cost['gigabytes']} GB on 2 cores |" in first
+            assert row(index, f"]({name}.ipynb)").endswith(end)
+        told = f"about {cost['seconds']} s and {cost['gigabytes']} GB on 2 cores"
+        assert f"| Run time, memory | {told} |" in series.read(name).cells[0].source
         assert cost["gigabytes"] <= 1.5
 
 
 def test_costs_are_in_the_book(pages):
     text = (book.HTML / "index.html").read_text("utf-8")
-    assert [name for name in NAMES if series.cost(name) not in text] == []
+    shown = Counter(re.findall(r"\d+ s, [\d.]+ GB", text))
+    assert shown == Counter(map(series.cost, NAMES))
 
 
-# ------------------------------------------------------------------------------------------------------------ slides
+# ---------------------------------------------------------------- slides
+
+
+# sections that have no slides, or slides of another kind
+ELSEWHERE = (*slides.LEFT_OUT, "Summary", "Quiz")
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -325,11 +362,15 @@ def test_slides(decks, name):
     files = [url for url in decks[name].loads if not url.startswith("data:")]
     assert [url for url in files if not (slides.SLIDES / url).is_file()] == []
     assert decks[name].without_alt == []
-    bodies = {h: cells for h, _, cells in book.sections(nb) if h not in slides.LEFT_OUT + ("Summary", "Quiz")}
-    tags = [tag for cells in bodies.values() for cell in cells for tag in series.TAG.findall(markdown(cell))]
+    body = []
+    for heading, _, cells in book.sections(nb):
+        if heading not in ELSEWHERE:
+            body += cells
+    tags = series.TAG.findall(nb_text_of(body))
     shown = re.sub(r'<aside class="notes">.*?</aside>', "", text, flags=re.DOTALL)
     assert [tag for tag in tags if f"\\tag{{{tag}}}" not in shown] == []
-    drawn = sum(len(book.pictures(c)) for cells in bodies.values() for c in cells if "solution" not in series.tags(c))
+    lessons = [cell for cell in body if "solution" not in series.tags(cell)]
+    drawn = sum(len(book.pictures(cell)) for cell in lessons)
     assert shown.count("<img") == drawn
     assert shown.count('class="fragment answer"') == len(re.findall(r"\*\*Q\d+\.\*\*", nb_text(nb)))
 
@@ -345,9 +386,11 @@ def test_corrections_and_leads_on_slides():
     assert slides.corrections_alone(own) == ["The paper has $c$. And from this follows"]
     inside = f"B (**Correction:** the paper has $c$), so that\n\n{equation}"
     assert slides.corrections_alone(inside) == []
-    assert slides.leads(inside) == [("B (**Correction:** the paper has $c$), so that", "a=b \\tag{1.1}")]
+    lead = "B (**Correction:** the paper has $c$), so that"
+    assert slides.leads(inside) == [(lead, "a=b \\tag{1.1}")]
     assert slides.leads(f"First this holds. So\n\n{equation}")[0][0] == "First this holds. So"
-    assert slides.takeaway("**What to notice.**\n- First of all.\n- *Second* thing.") == "First of all."
+    notice = "**What to notice.**\n- First of all.\n- *Second* thing."
+    assert slides.takeaway(notice) == "First of all."
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -356,16 +399,17 @@ def test_no_correction_is_shown_twice(name):
     for heading, _, cells in book.sections(series.read(name)):
         shown = "\n".join(slides.section_slides(heading, cells))
         shown = re.sub(r'<aside class="notes">.*?</aside>', "", shown, flags=re.DOTALL)
-        if heading not in slides.LEFT_OUT + ("Summary", "Quiz"):
-            assert shown.count("<strong>Correction:</strong>") == nb_text_of(cells).count("**Correction:** ")
+        if heading not in ELSEWHERE:
+            corrections = nb_text_of(cells).count("**Correction:** ")
+            assert shown.count("<strong>Correction:</strong>") == corrections
 
 
 def test_sentences():
-    text = "As Eq. (2.1) says, $x = 0.5. Y$ holds. Then e.g. this: It ends"
-    assert slides.sentences(text) == ["As Eq. (2.1) says, $x = 0.5. Y$ holds.", "Then e.g. this:", "It ends"]
+    sentences = ["As Eq. (2.1) says, $x = 0.5. Y$ holds.", "Then e.g. this:", "It ends"]
+    assert slides.sentences(" ".join(sentences)) == sentences
 
 
-# ------------------------------------------------------------------------------------- exercises, quizzes, student copy
+# ---------------------------------------------------------------- exercises, quizzes, student copy
 
 
 LESSONS = [name for name in NAMES if name != "00_index"]
@@ -373,7 +417,8 @@ LESSONS = [name for name in NAMES if name != "00_index"]
 
 @pytest.mark.parametrize("name", LESSONS)
 def test_courses(name):
-    """Goals and prerequisites first; graded exercises with solutions, one to break; a quiz with explained answers."""
+    """Goals and prerequisites first; graded exercises with solutions, one to break; a quiz with
+    explained answers."""
     nb = series.read(name)
     for row in ("You will derive", "You will compute", "You need", "Code"):
         assert f"| {row} |" in nb.cells[0].source
@@ -392,26 +437,30 @@ def test_courses(name):
 
 
 def names_of(statement):
-    """Names that a statement defines, and those that it uses, also in functions and comprehensions inside it."""
-    tables = [symtable.symtable(ast.unparse(statement), "statement", "exec")]
-    top = tables[0].get_symbols()
-    used = {symbol.get_name() for symbol in top if symbol.is_referenced()}
-    while tables:
-        inner = tables.pop().get_children()
-        used |= {symbol.get_name() for table in inner for symbol in table.get_symbols() if symbol.is_global()}
-        tables += inner
+    """Names that a statement defines, and those that it uses, also in functions and comprehensions
+    inside it."""
+    top = symtable.symtable(ast.unparse(statement), "statement", "exec")
+    defined = {s.get_name() for s in top.get_symbols() if s.is_assigned() or s.is_imported()}
+    used = {s.get_name() for s in top.get_symbols() if s.is_referenced()}
+    inside = top.get_children()
+    while inside:
+        table = inside.pop()
+        used |= {s.get_name() for s in table.get_symbols() if s.is_global()}
+        inside += table.get_children()
     loop = ast.walk(statement.target) if isinstance(statement, ast.For) else ()
     own = {node.id for node in loop if isinstance(node, ast.Name)}
-    return {symbol.get_name() for symbol in top if symbol.is_assigned() or symbol.is_imported()}, used - own
+    return defined, used - own
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_student_copy(name):
-    """No solutions, no outputs; and no other cell needs what a solution defines, so that the copy runs."""
+    """No solutions, no outputs; and no other cell needs what a solution defines, so that the copy
+    runs."""
     nb = student.student_copy(series.read(name))
     assert "<summary>Solution" not in nb_text(nb)
     assert "Open in" not in nb_text(nb)
-    assert f"{name}.ipynb" not in nb_text(nb) or name == "00_index"  # nothing leads to the version with solutions
+    # nothing leads to the version with solutions
+    assert f"{name}.ipynb" not in nb_text(nb) or name == "00_index"
     assert not re.search(r"blob/main/notebooks|mybinder|colab\.research|\]\(\.\./", nb_text(nb))
     assert not any("solution" in series.tags(cell) or cell.get("outputs") for cell in nb.cells)
     solved, defined = set(), set()
@@ -422,14 +471,16 @@ def test_student_copy(name):
                 if "solution" in series.tags(cell):
                     solved |= new
                 else:
-                    assert not used & (solved - defined), f"{ast.unparse(statement)} needs a solution"
+                    missing = used & (solved - defined)
+                    assert not missing, f"{ast.unparse(statement)} needs a solution"
                     defined |= new
 
 
 def test_student_copy_carries_its_pictures():
-    cell = new_markdown_cell("![Six wells.](../docs/_static/opening.png) and [a page](../docs/notation.md)")
+    link = "[a page](../docs/notation.md)"
+    cell = new_markdown_cell(f"![Six wells.](../docs/_static/opening.png) and {link}")
     text = student.attach_pictures(cell, cell.source)
-    assert text == "![Six wells.](attachment:opening.png) and [a page](../docs/notation.md)"
+    assert text == f"![Six wells.](attachment:opening.png) and {link}"
     picture = base64.b64decode(cell.attachments["opening.png"]["image/png"])
     assert picture == (series.ROOT / "docs" / "_static" / "opening.png").read_bytes()
 

@@ -17,7 +17,6 @@ def harmonic(k, beta=1.0, points=401, reach=6.0):
     return diffusion.Potential((z,), k * z**2 / 2, beta)
 
 
-# ---------------------------------------------------------------- oscillators of an RBM
 def random_rbm(N=7, M=5):
     rng = np.random.default_rng(3)
     return RBM(W=rng.normal(0, 0.6, (N, M)), a=rng.normal(size=N), b=rng.normal(size=M))

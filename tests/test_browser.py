@@ -1,6 +1,8 @@
-"""Every explorer in a real browser: in JupyterLab, on the page of explorers, and in the book, as frames or live.
+"""Every explorer in a real browser: in JupyterLab, on the page of explorers, and in the book, as
+frames or live.
 
-Needs Chromium or Google Chrome, on the PATH or named by RBMKIT_BROWSER; if that is set, a missing browser is a failure.
+Needs Chromium or Google Chrome, on the PATH or named by RBMKIT_BROWSER; if that is set, a missing
+browser is a failure.
 """
 
 import base64
@@ -28,10 +30,12 @@ from rbmkit.explorers import NOTEBOOKS, completion
 from rbmkit.sampling import draw_seed
 from tools import series
 
-playwright = pytest.importorskip("playwright.sync_api", reason="browser tests need pip install '.[test]'")
+playwright = pytest.importorskip(
+    "playwright.sync_api", reason="browser tests need pip install '.[test]'"
+)
 
-FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]
-FLAGS += ["--disable-component-update", "--disable-sync"]
+FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync"]
+FLAGS += ["--disable-background-networking", "--disable-component-update"]
 NAMES = ("chromium", "chromium-browser", "google-chrome", "chrome")
 LAB_SETTINGS = {
     "notebook-extension/tracker": {"windowingMode": "none"},  # cells out of sight are drawn, too
@@ -47,15 +51,25 @@ RAN = """() => [...window.jupyterapp.shell.currentWidget.content.model.cells].ev
 # outputs that are errors, in cells that do not announce one
 ERRORS = """() => [...window.jupyterapp.shell.currentWidget.content.model.cells].filter(
   cell => cell.type == "code" && !(cell.getMetadata("tags") || []).includes("raises-exception")
-).flatMap(cell => cell.outputs.toJSON()).filter(out => out.output_type == "error").map(out => out.evalue)"""
+).flatMap(cell => cell.outputs.toJSON()
+).filter(out => out.output_type == "error").map(out => out.evalue)"""
 # formulas whose left end, or at `right` any end, is outside of their box
-CUT = """right => [...document.querySelectorAll("div.math")].filter(box => box.offsetParent).map(box => {
-  const ends = [...box.querySelectorAll("mjx-c")].map(part => part.getBoundingClientRect());
-  const { left: from, right: to } = box.getBoundingClientRect();
-  const out = Math.min(...ends.map(e => e.left)) < from - 2 || (right && Math.max(...ends.map(e => e.right)) > to + 2);
-  return out ? box.id || box.innerText : "";
-}).filter(name => name)"""
-DRAWN = """() => { const i = document.querySelector(".frames img"); return i?.complete && i.naturalWidth > 100; }"""
+CUT = """right => {
+  const boxes = [...document.querySelectorAll("div.math")].filter(box => box.offsetParent);
+  return boxes.filter(box => {
+    const ends = [...box.querySelectorAll("mjx-c")].map(part => part.getBoundingClientRect());
+    const { left: from, right: to } = box.getBoundingClientRect();
+    const before = Math.min(...ends.map(e => e.left)) < from - 2;
+    const after = Math.max(...ends.map(e => e.right)) > to + 2;
+    return before || (right && after);
+  }).map(box => box.id || box.outerHTML);
+}"""
+DRAWN = """() => {
+  const image = document.querySelector(".frames img");
+  return image?.complete && image.naturalWidth > 100;
+}"""
+# the width of a picture in dots, once it can be drawn
+WIDTH = "async image => { await image.decode(); return image.naturalWidth; }"
 # slides whose content does not fit, after the page has made it smaller
 TOO_LARGE = """() => [...Array(Reveal.getTotalSlides()).keys()].filter(k => {
   Reveal.slide(k);
@@ -95,13 +109,15 @@ def outside(url):
 
 @contextmanager
 def server(*command, path="", **kwargs):
-    """A server on a free port of 127.0.0.1; `{port}` in the command stands for it. Yields its address."""
+    """A server on a free port of 127.0.0.1; `{port}` in the command stands for it. Yields its
+    address."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     words = [word.replace("{port}", str(port)) for word in map(str, command)]
     command = [sys.executable, "-m", *words]
-    process = subprocess.Popen(command, cwd=series.ROOT, stdout=subprocess.DEVNULL, start_new_session=True, **kwargs)
+    kwargs |= {"stdout": subprocess.DEVNULL, "start_new_session": True}
+    process = subprocess.Popen(command, cwd=series.ROOT, **kwargs)
     address = f"http://127.0.0.1:{port}"
     try:
         for _ in range(600):
@@ -121,7 +137,8 @@ def server(*command, path="", **kwargs):
 
 
 def move_everything(page, boxes):
-    """Each control of each explorer, by keyboard; the picture must change at least for one control per explorer.
+    """Each control of each explorer, by keyboard; the picture must change at least for one control
+    per explorer.
 
     And a screen reader finds a line about the picture.
     """
@@ -154,7 +171,7 @@ def new_source(page, image, before, seconds=5):
     return False
 
 
-# ---------------------------------------------------------------------------------------------------- JupyterLab
+# ---------------------------------------------------------------- JupyterLab
 
 
 @pytest.fixture(scope="module")
@@ -171,10 +188,13 @@ def lab(browser, tmp_path_factory):
         file = folder / "settings" / "@jupyterlab" / f"{name}.jupyterlab-settings"
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(json.dumps(settings))
-    options = ["--no-browser", "--allow-root", "--ServerApp.ip=127.0.0.1", "--port={port}", "--log-level=ERROR"]
-    options += ["--IdentityProvider.token=", f"--ServerApp.root_dir={folder}", "--expose-app-in-browser"]
-    options += [f"--LabApp.user_settings_dir={folder / 'settings'}", f"--LabApp.workspaces_dir={folder / 'spaces'}"]
-    with server("jupyterlab", *options, path="/api", env=os.environ | {"JUPYTER_PREFER_ENV_PATH": "1"}) as address:
+    options = ["--no-browser", "--allow-root", "--expose-app-in-browser", "--log-level=ERROR"]
+    options += ["--ServerApp.ip=127.0.0.1", "--port={port}", "--IdentityProvider.token="]
+    options += [f"--ServerApp.root_dir={folder}"]
+    options += [f"--LabApp.user_settings_dir={folder / 'settings'}"]
+    options += [f"--LabApp.workspaces_dir={folder / 'spaces'}"]
+    environment = os.environ | {"JUPYTER_PREFER_ENV_PATH": "1"}
+    with server("jupyterlab", *options, path="/api", env=environment) as address:
         yield address
 
 
@@ -198,19 +218,25 @@ def test_notebook_in_jupyterlab(lab, page, name):
     assert [problem for problem in page.trouble if "script error" in problem] == []
 
 
-# --------------------------------------------------------------------------------------------------- live, in a page
+# ---------------------------------------------------------------- live, in a page
 
-# the states at the start and after 30 steps of the chains of each digit, of which the upper half is held
+# the states at the start and after 30 steps of the chains of each digit, of which the upper half is
+# held
 SAMPLE = """([data, seed]) => {
   const rbm = module.unpack(Uint8Array.from(atob(data), (c) => c.charCodeAt(0)));
-  const held = rbm.a.map((_, i) => (i < 14 * 28 ? 1 : 0)), copies = (states) => states.map((state) => [...state]);
+  const held = rbm.a.map((_, i) => (i < 14 * 28 ? 1 : 0));
+  const copies = (states) => states.map((state) => [...state]);
   return rbm.pictures.map((picture) => {
-    const chains = new module.Chains(rbm, picture, held, BigInt(seed)), start = copies(chains.v);
+    const chains = new module.Chains(rbm, picture, held, BigInt(seed));
+    const start = copies(chains.v);
     while (chains.steps < 30) chains.step();
     return [start, copies(chains.v), copies(chains.h)];
   });
 }"""
-WORDS = "seed => [0, 1, 5].map(k => [0, 7, 783].map(j => module.word(module.streamKey(BigInt(seed), k, k % 2, k), j)))"
+WORDS = """seed => [0, 1, 5].map(k => {
+  const key = module.streamKey(BigInt(seed), k, k % 2, k);
+  return [0, 7, 783].map(j => module.word(key, j));
+})"""
 
 
 def random_word(seed, step, layer, chain, unit):
@@ -221,7 +247,8 @@ def random_word(seed, step, layer, chain, unit):
 def module(page):
     """A page with the functions of the ES module."""
     names = "{ Chains, streamKey, unpack, word }"
-    page.set_content(f'<script type="module">{completion().module}\nglobalThis.module = {names};</script>')
+    script = f"{completion().module}\nglobalThis.module = {names};"
+    page.set_content(f'<script type="module">{script}</script>')
     page.wait_for_function("() => globalThis.module")
     return page
 
@@ -233,37 +260,50 @@ def test_module_has_the_random_numbers_of_the_kernels(module, seed):
 
 
 def test_module_draws_the_states_of_the_kernel(module):
-    """Bit by bit. Fields are summed in another order: in one chain of 40 at most, this decides a draw."""
-    live, rbm, seed, held = completion(), trained(), draw_seed(np.random.default_rng(1)), np.arange(784) < 14 * 28
-    rounded = RBM(*(x.astype(kind).astype(float) for x, kind in ((rbm.W, "f2"), (rbm.a, "f4"), (rbm.b, "f4"))))
-    found = module.evaluate(SAMPLE, [base64.b64encode(live.data).decode(), str(seed)])
-    noise = [[random_word(seed + 1, 0, 0, c, i) & 1 for i in range(14 * 28, 784)] for c in range(8)]
-    digits, same = mnist(), []
+    """Bit by bit. Fields are summed in another order: in one chain of 40 at most, this decides a
+    draw."""
+    seed = draw_seed(np.random.default_rng(1))  # that of gibbs(..., rng=1)
+    held = np.arange(784) < 14 * 28
+    rbm = trained()
+    W = rbm.W.astype(np.float16).astype(float)
+    a, b = (fields.astype(np.float32).astype(float) for fields in (rbm.a, rbm.b))
+    rounded = RBM(W, a, b)
+    data = base64.b64encode(completion().data).decode()
+    found = module.evaluate(SAMPLE, [data, str(seed)])
+    free = range(14 * 28, 784)
+    noise = [[random_word(seed + 1, 0, 0, c, i) & 1 for i in free] for c in range(8)]
+    digits = mnist()
+    same = []
     for kind, (start, v, h) in enumerate(found):
         picture = digits.test[digits.test_labels == kind][0]
-        assert np.array_equal(np.array(start)[:, held], np.tile(picture[held], (8, 1)))
-        assert np.array_equal(np.array(start)[:, ~held], noise)
-        chains = gibbs(rounded, np.array(start), steps=30, clamped=held, rng=1)
+        start = np.array(start)
+        assert np.array_equal(start[:, held], np.tile(picture[held], (8, 1)))
+        assert np.array_equal(start[:, ~held], noise)
+        chains = gibbs(rounded, start, steps=30, clamped=held, rng=1)
         same += ((chains.v == v).all(axis=1) & (chains.h == h).all(axis=1)).tolist()
     assert len(same) == 80
     assert sum(same) >= 78
 
 
 def complete(page):
-    """The explorer that completes digits: sliders by keyboard, buttons, and ink in what is given."""
+    """The explorer that completes digits: sliders by keyboard, buttons, and ink in what is
+    given."""
     box = page.locator(".completion")
     box.scroll_into_view_if_needed()
-    pictures, status = box.locator("canvas"), "document.querySelector('.completion > p').textContent"
+    pictures = box.locator("canvas")
+    status = "document.querySelector('.completion > p').textContent"
     assert pictures.count() == 10
 
     def state(after=30):
-        page.evaluate("() => new Promise((done) => requestAnimationFrame(done))")  # by then the change has begun
+        # by then the change has begun
+        page.evaluate("() => new Promise((done) => requestAnimationFrame(done))")
         page.wait_for_function(f"() => {status}.startsWith('after {after} ')")
         return pictures.evaluate_all("all => all.map(one => one.toDataURL())")
 
     digit, rows, steps = box.locator("input").all()
     seen = [state()]
-    for slider, key, after in [(digit, "ArrowRight", 30), (rows, "ArrowLeft", 30), (steps, "ArrowRight", 31)]:
+    moves = [(digit, "ArrowRight", 30), (rows, "ArrowLeft", 30), (steps, "ArrowRight", 31)]
+    for slider, key, after in moves:
         slider.focus()
         page.keyboard.press(key)
         seen.append(state(after))
@@ -282,12 +322,13 @@ def complete(page):
     run.click()
 
 
-# ------------------------------------------------------------------------------------------------ page of explorers
+# ---------------------------------------------------------------- page of explorers
 
 
 @pytest.fixture(scope="module")
 def explorers():
-    """`run.py explore`: its address. At the end, when all browsers have gone, it must have said nothing on stderr."""
+    """`run.py explore`: its address. At the end, when all browsers have gone, it must have said
+    nothing on stderr."""
     with tempfile.TemporaryFile("w+") as log:
         with server("tools.explore", "--no-browser", "--port", "{port}", stderr=log) as address:
             yield address
@@ -310,7 +351,8 @@ def test_live_explorers(explorers, page, name):
         for slider in page.locator(".frames input").all():
             before = image.get_attribute("alt"), image.get_attribute("src")
             slider.focus()
-            page.keyboard.press("ArrowRight" if slider.input_value() != slider.get_attribute("max") else "ArrowLeft")
+            at_end = slider.input_value() == slider.get_attribute("max")
+            page.keyboard.press("ArrowLeft" if at_end else "ArrowRight")
             assert image.get_attribute("alt") != before[0]
             if buttons.count() == 0:
                 assert new_source(page, image, before[1], seconds=60)
@@ -324,34 +366,39 @@ def test_live_explorers(explorers, page, name):
     assert page.trouble == []
 
 
-# ------------------------------------------------------------------------------------------------------- the book
+# ---------------------------------------------------------------- the book
 
 
 @pytest.mark.parametrize("name", NOTEBOOKS)
 def test_frames_slide_without_a_kernel(built_book, page, name):
     """From the file, with the keyboard; and no other host is asked, no formula fails."""
     page.goto((built_book / "notebooks" / f"{name}.html").as_uri())
-    page.wait_for_function("() => window.MathJax?.startup?.promise && document.querySelector('mjx-container')")
+    page.wait_for_function("() => window.MathJax?.startup?.promise")
+    page.wait_for_selector("mjx-container", state="attached")
     page.evaluate("() => MathJax.startup.promise")
     assert page.locator("mjx-merror").count() == 0
     for box in page.locator(".frames").all():
+        image = box.locator("img")
         for slider in box.locator("input").all():
-            before = box.locator("img").get_attribute("src"), box.locator("img").get_attribute("alt")
+            before = image.get_attribute("src"), image.get_attribute("alt")
             slider.focus()
             page.keyboard.press("Home")
             page.keyboard.press("ArrowRight")
             page.keyboard.press("ArrowRight")
-            after = box.locator("img").get_attribute("src"), box.locator("img").get_attribute("alt")
-            assert (after != before) == (slider.evaluate("s => s.value != s.getAttribute('value')"))
+            after = image.get_attribute("src"), image.get_attribute("alt")
+            moved = slider.evaluate("s => s.value != s.getAttribute('value')")
+            assert (after != before) == moved
             assert after[1].startswith("Picture of the explorer at ")
-            assert box.locator("img").evaluate("async i => { await i.decode(); return i.naturalWidth; }") > 100
+            assert image.evaluate(WIDTH) > 100
     assert page.trouble == []
 
 
 @pytest.mark.parametrize("name", NOTEBOOKS)
 def test_frames_follow_a_finger(built_book, browser, name):
-    """On a phone with a touch screen: a tap on a slider moves it, and the picture of that place is shown."""
-    context = browser.new_context(viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True)
+    """On a phone with a touch screen: a tap on a slider moves it, and the picture of that place is
+    shown."""
+    screen = {"width": 390, "height": 844}
+    context = browser.new_context(viewport=screen, has_touch=True, is_mobile=True)
     phone = context.new_page()
     phone.set_default_timeout(120_000)
     phone.goto((built_book / "notebooks" / f"{name}.html").as_uri())
@@ -366,7 +413,7 @@ def test_frames_follow_a_finger(built_book, browser, name):
                 last = int(slider.get_attribute("max"))
                 assert int(slider.input_value()) == (0 if share < 0.5 else last)
                 assert box.locator("output").nth(0).inner_text()
-                assert image.evaluate("async i => { await i.decode(); return i.naturalWidth; }") > 100
+                assert image.evaluate(WIDTH) > 100
         places = [str(control.input_value()) for control in box.locator("input, select").all()]
         assert image.get_attribute("src").endswith(f"/{'-'.join(places)}.png")
     context.close()
@@ -385,15 +432,17 @@ def test_book_on_a_phone(built_book, browser, scheme):
     context = browser.new_context(viewport={"width": 390, "height": 844}, color_scheme=scheme)
     phone = context.new_page()
     phone.set_default_timeout(120_000)
-    for path in sorted(built_book.glob("*.html")) + sorted((built_book / "notebooks").glob("*.html")):
+    pages = [*built_book.glob("*.html"), *(built_book / "notebooks").glob("*.html")]
+    for path in sorted(pages):
         if path.stem in ("genindex", "py-modindex", "search"):
             continue
         phone.goto(path.as_uri())
         phone.evaluate("() => window.MathJax?.startup?.promise")
         small = "i => i.width < Math.min(i.naturalWidth, 560)"
-        shrunk = f"() => [...document.querySelectorAll('.frames img')].filter({small}).map(i => i.alt)"
-        assert phone.evaluate(shrunk) == [], path.name
-        assert phone.evaluate(CUT, False) == [], path.name  # one scrolls to the right end, never to the left
+        images = "[...document.querySelectorAll('.frames img')]"
+        assert phone.evaluate(f"() => {images}.filter({small}).map(i => i.alt)") == [], path.name
+        # one scrolls to the right end, never to the left
+        assert phone.evaluate(CUT, False) == [], path.name
         assert phone.evaluate("() => document.documentElement.scrollWidth") <= 390, path.name
         paper = phone.evaluate("() => getComputedStyle(document.body).backgroundColor")
         assert all((int(c) > 128) == (scheme == "light") for c in re.findall(r"\d+", paper)[:3])
@@ -409,20 +458,24 @@ def test_print_is_black_on_white(built_book, browser):
     assert screen != "rgb(255, 255, 255)"
     for media, colour in [("print", "rgb(255, 255, 255)"), ("screen", screen)]:
         sheet.emulate_media(media=media)
-        sheet.wait_for_function(f"() => {paper} === {colour!r}")  # the page hears of it a moment later
+        # the page hears of it a moment later
+        sheet.wait_for_function(f"() => {paper} === {colour!r}")
         assert sheet.locator(".bd-sidebar-primary").is_visible() == (media == "screen")
     context.close()
 
 
 @pytest.mark.parametrize("name", NOTEBOOKS)
 def test_print_cuts_nothing(built_book, browser, name):
-    """No line of code and no formula leaves the paper; closed solutions and answers leave nothing behind."""
-    context = browser.new_context(viewport={"width": 718, "height": 1000})  # A4 between the margins
+    """No line of code and no formula leaves the paper; closed solutions and answers leave nothing
+    behind."""
+    between_margins = {"width": 718, "height": 1000}  # of A4
+    context = browser.new_context(viewport=between_margins)
     sheet = context.new_page()
     sheet.set_default_timeout(120_000)
     sheet.goto((built_book / "notebooks" / f"{name}.html").as_uri())
     sheet.evaluate("() => window.MathJax?.startup?.promise")
-    wide = "() => [...document.querySelectorAll('pre')].filter(p => p.scrollWidth > p.clientWidth).length"
+    code = "[...document.querySelectorAll('pre')]"
+    wide = f"() => {code}.filter(p => p.scrollWidth > p.clientWidth).length"
     assert sheet.evaluate(wide) > 0  # there are long lines, on the screen they scroll
     sheet.emulate_media(media="print")
     assert sheet.evaluate(wide) == 0
@@ -434,7 +487,8 @@ def test_print_cuts_nothing(built_book, browser, name):
 
 def test_one_search_box_on_a_desktop(built_book, page):
     page.goto((built_book / "notation.html").as_uri())
-    assert page.locator("input[type=search]:visible, .search-button-field:visible, .search-button:visible").count() == 1
+    kinds = ("input[type=search]", ".search-button-field", ".search-button")
+    assert page.locator(", ".join(f"{kind}:visible" for kind in kinds)).count() == 1
     assert page.locator(".bd-header:visible").count() == 0
 
 

@@ -4,7 +4,6 @@ paths.
 Statistical tests allow five standard errors, or a chi-squared of probability 1e-6, at fixed seeds.
 """
 
-import numba
 import numpy as np
 import pytest
 from scipy.stats import chi2
@@ -123,17 +122,6 @@ def test_a_path_goes_on_from_a_noisy_state(small):
     ).v
     assert misfit(back, law(small)) > 1e-6
     assert 0.5 < np.mean(back == v) < 0.99
-
-
-def test_one_and_two_threads_give_the_same_numbers(small, monkeypatch):
-    if numba.config.NUMBA_NUM_THREADS < 2:
-        pytest.skip("one thread only")
-    monkeypatch.setattr("rbmkit.sampling._SHARED_WORK", 0)
-    ends = []
-    for threads in (1, 2):
-        numba.set_num_threads(threads)
-        ends.append(dn.generate(small, 70, t=dn.schedule(20), rng=12))
-    np.testing.assert_array_equal(ends[0].y, ends[1].y)
 
 
 def test_generate_is_the_last_of_denoise(small):

@@ -1,5 +1,7 @@
-"""The explorers of all notebooks at their ends, their messages, and the colours; that of notebook 1 by its buttons."""
+"""The explorers of all notebooks at their ends, their messages, and the colours; that of notebook 1
+by its buttons."""
 
+import io
 import itertools
 import os
 import re
@@ -18,7 +20,8 @@ from rbmkit.explorers.training import Session, steering
 from rbmkit.figures.style import COLOURS, MARKERS, canvas
 from tools import series
 
-DRAWN = [name for name in EXPLORERS if name != "completion"]  # which runs in the page, see test_browser.py
+# completion runs in the page, see test_browser.py
+DRAWN = [name for name in EXPLORERS if name != "completion"]
 
 
 def steer():
@@ -36,7 +39,8 @@ def test_a_session_improves_and_draws():
     assert after != before
     assert len(session.likelihood) == 21
     assert session.training.update == 1000
-    assert session.likelihood[-1] > session.likelihood[0] + 3  # nats; the exact likelihood of bars and stripes
+    # nats; the exact likelihood of bars and stripes
+    assert session.likelihood[-1] > session.likelihood[0] + 3
     session.advance("CD", 1, 0.1)
     assert session.training.method == "CD"
     assert session.training.steps == 1
@@ -55,16 +59,24 @@ def test_buttons_train_and_start_again():
 
 def test_extreme_settings_give_a_message_not_a_traceback():
     (method, steps, rate), (train, _, message) = (row.children for row in steer().children[:2])
-    method.value, steps.value, rate.value = "Rdm", steps.max, 10.0**rate.max
+    method.value = "Rdm"
+    steps.value = steps.max
+    rate.value = 10.0**rate.max
+    seen = {message.value}
     for _ in range(3):
         train.click()
-    assert "nats" in message.value or "learning rate" in message.value
+        assert "nats" in message.value or "learning rate" in message.value
+        seen.add(message.value)
+    assert len(seen) == 4
 
 
 def test_a_training_beyond_repair_says_so_and_starts_again():
-    """Rdm-1 at a large rate: after some clicks the couplings are too large to enumerate; not one click is silent."""
+    """Rdm-1 at a large rate: after some clicks the couplings are too large to enumerate; not one
+    click is silent."""
     (method, steps, rate), (train, again, message) = (row.children for row in steer().children[:2])
-    method.value, steps.value, rate.value = "Rdm", 1, 10**0.5
+    method.value = "Rdm"
+    steps.value = 1
+    rate.value = 10**0.5
     seen = []
     for _ in range(10):
         train.click()
@@ -80,11 +92,14 @@ def test_a_training_beyond_repair_says_so_and_starts_again():
 
 
 def test_data_of_the_live_explorer():
-    """Sizes, fields, couplings and digits, one after the other; rounding changes no free energy by 0.1."""
-    rbm, data = rbmkit.trained(), completion().data
-    sizes, fields = np.frombuffer(data, "<u4", 3), np.frombuffer(data, "<f4", 1284, offset=12)
-    W = np.frombuffer(data, "<f2", 784 * 500, offset=12 + 4 * 1284).reshape(784, 500)
-    digits = np.frombuffer(data, np.uint8, offset=12 + 4 * 1284 + 2 * 784 * 500).reshape(10, 784)
+    """Sizes, fields, couplings and digits, one after the other; rounding changes no free energy by
+    0.1."""
+    rbm = rbmkit.trained()
+    file = io.BytesIO(completion().data)
+    sizes = np.frombuffer(file.read(4 * 3), "<u4")
+    fields = np.frombuffer(file.read(4 * 1284), "<f4")
+    W = np.frombuffer(file.read(2 * 784 * 500), "<f2").reshape(784, 500)
+    digits = np.frombuffer(file.read(), np.uint8).reshape(10, 784)
     assert sizes.tolist() == [784, 500, 10]
     rounded = RBM(W.astype(float), fields[:784].astype(float), fields[784:].astype(float))
     change = rounded.free_energy(digits) - rbm.free_energy(digits)
@@ -103,13 +118,15 @@ def test_without_ipywidgets_a_line_says_so(monkeypatch, capsys):
     assert "needs ipywidgets" in capsys.readouterr().out
 
 
-# cells: the set-up, two explorers and that of notebook 1, one explorer; the second is executed again and again
+# cells: the set-up, two explorers and that of notebook 1, one explorer; the second is executed
+# again and again
 MEMORY = '''
 import gc
 from IPython.core.interactiveshell import InteractiveShell
 shell = InteractiveShell.instance()
+three, one = "new(); new(); steering().show()", "new()"
 seen = []
-for cell in [SETTING, "new(); new(); steering().show()", "new()", *["new(); new(); steering().show()"] * 4]:
+for cell in [SETTING, three, one, *[three] * 4]:
     shell.run_cell(cell, store_history=True).raise_error()
     gc.collect()
     seen.append((len(shell.user_ns["Source"].alive), len(shell.user_ns["_instances"])))
@@ -137,7 +154,8 @@ def new():
 
 
 def test_memory_returns_when_a_cell_is_executed_again():
-    """Only what the last execution made is alive, data and widgets; explorers of other cells stay."""
+    """Only what the last execution made is alive, data and widgets; explorers of other cells
+    stay."""
     code = f"SETTING = {SETTING!r}\n{MEMORY}"
     printed = subprocess.check_output([sys.executable, "-c", code], text=True)
     (counts,) = [line.split("|") for line in printed.splitlines() if "|" in line]
@@ -146,7 +164,7 @@ def test_memory_returns_when_a_cell_is_executed_again():
     assert set(counts) == {counts[0]}
 
 
-# ------------------------------------------------------------------------------------------------- all explorers
+# ---------------------------------------------------------------- all explorers
 
 
 def ends(control):
@@ -167,7 +185,8 @@ def check_answer(box):
 
 
 @pytest.mark.filterwarnings("error::RuntimeWarning")
-@pytest.mark.parametrize("name", [name for name in DRAWN if name != "steering"])  # whose tests are above
+# the tests of steering are above
+@pytest.mark.parametrize("name", [name for name in DRAWN if name != "steering"])
 def test_every_explorer_at_its_ends(name, one_thread):
     """All corners of the box of controls, up to 64."""
     explorer = EXPLORERS[name]()
@@ -180,7 +199,8 @@ def test_every_explorer_at_its_ends(name, one_thread):
 
 @pytest.mark.parametrize("name", DRAWN)
 def test_widgets_are_the_controls(name):
-    """Each stands where the control does and moves through its values: also the books and pages have these."""
+    """Each stands where the control does and moves through its values: also the books and pages
+    have these."""
     for control in EXPLORERS[name]().controls.values():
         widget = widgets.control(control)
         assert widget.description == control.name
@@ -196,7 +216,8 @@ def test_explorers_go_on_without_ipywidgets(tmp_path):
     code = "from rbmkit.explorers import relaxing_mode as r, steering as s; r().show(); s().show()"
     code += "; print(r().figure(3.0, 1.0, 0.0).axes[0].get_title())"
     environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(tmp_path), str(series.ROOT)])}
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment, cwd=tmp_path)
+    told = {"capture_output": True, "text": True, "check": False}
+    done = subprocess.run([sys.executable, "-c", code], env=environment, cwd=tmp_path, **told)
     lines = done.stdout.splitlines()
     assert [line[:29] for line in lines[:2]] == ["The explorer needs ipywidgets"] * 2, done.stderr
     assert lines[2].startswith("βU")
@@ -233,7 +254,9 @@ def test_bad_input_is_a_message():
     slider.value = 2
     assert message.value == "no such file: a.npz"
     slider.value = 1
-    assert (message.value, image.value, told.value) == ("", picture, "Picture of the explorer at x = 1")
+    assert message.value == ""
+    assert image.value == picture
+    assert told.value == "Picture of the explorer at x = 1"
     check_answer(box)
 
 
@@ -251,7 +274,8 @@ def test_a_bad_data_file_is_a_sentence_in_jupyter(loader, damage, tmp_path, monk
     shown = "".join(capsys.readouterr())
     assert "Traceback" not in shown
     assert len(shown.strip().splitlines()) == 1
-    assert re.search("no such file" if damage == "missing" else "cannot be read|truncated or altered", shown)
+    reasons = {"missing": "no such file", "corrupt": "cannot be read|truncated or altered"}
+    assert re.search(reasons[damage], shown)
 
 
 def test_a_defect_of_the_program_is_not_hidden():
@@ -263,13 +287,25 @@ def test_a_defect_of_the_program_is_not_hidden():
         Defect().box()
 
 
-# ------------------------------------------------------------------------------------------------------- colours
+# ---------------------------------------------------------------- colours
 
 # Machado, Oliveira and Fernandes (2009), full severity, for linear RGB
 DEFICIENCIES = {
-    "protanopia": [[0.152286, 1.052583, -0.204868], [0.114503, 0.786281, 0.099216], [-0.003882, -0.048116, 1.051998]],
-    "deuteranopia": [[0.367322, 0.860646, -0.227968], [0.280085, 0.672501, 0.047413], [-0.011820, 0.042940, 0.968881]],
-    "tritanopia": [[1.255528, -0.076749, -0.178779], [-0.078411, 0.930809, 0.147602], [0.004733, 0.691367, 0.303900]],
+    "protanopia": [
+        [0.152286, 1.052583, -0.204868],
+        [0.114503, 0.786281, 0.099216],
+        [-0.003882, -0.048116, 1.051998],
+    ],
+    "deuteranopia": [
+        [0.367322, 0.860646, -0.227968],
+        [0.280085, 0.672501, 0.047413],
+        [-0.011820, 0.042940, 0.968881],
+    ],
+    "tritanopia": [
+        [1.255528, -0.076749, -0.178779],
+        [-0.078411, 0.930809, 0.147602],
+        [0.004733, 0.691367, 0.303900],
+    ],
     "none": np.eye(3),
 }
 TO_XYZ = np.array([[0.4124, 0.3576, 0.1805], [0.2126, 0.7152, 0.0722], [0.0193, 0.1192, 0.9505]])
@@ -291,7 +327,8 @@ def smallest_difference(colours, deficiency):
 
 @pytest.mark.parametrize("deficiency", DEFICIENCIES)
 def test_palette_is_told_apart(deficiency):
-    """Any two colours of the house differ by several times what the eye can tell (about 2.3 in CIELAB)."""
+    """Any two colours of the house differ by several times what the eye can tell (about 2.3 in
+    CIELAB)."""
     assert smallest_difference(COLOURS, deficiency) > 10
     assert smallest_difference(COLOURS[:4], deficiency) > 15
     assert len(set(MARKERS)) == len(COLOURS)  # and colour is never alone
@@ -299,13 +336,15 @@ def test_palette_is_told_apart(deficiency):
 
 def test_palette_test_finds_a_bad_pair():
     assert smallest_difference(["#ff0000", "#00ff00"], "none") > 100
-    red_green = ["#c04040", "#7a7a20"]
-    assert smallest_difference(red_green, "deuteranopia") < 0.5 * smallest_difference(red_green, "none")
+    red_and_olive = ["#c04040", "#7a7a20"]
+    blind, full = (smallest_difference(red_and_olive, sight) for sight in ("deuteranopia", "none"))
+    assert blind < 0.5 * full
 
 
 @pytest.mark.parametrize("deficiency", DEFICIENCIES)
 def test_colour_maps_keep_their_order(deficiency):
-    """Diverging maps: lightness tells the distance from the middle, and the two ends differ in hue."""
+    """Diverging maps: lightness tells the distance from the middle, and the two ends differ in
+    hue."""
     from matplotlib import colormaps
     from matplotlib.colors import to_hex
 

@@ -1,7 +1,8 @@
 """The numba kernels against plain NumPy twins, and the random stream against the usual tests.
 
-Tolerances: float32 sums of a few hundred terms of order one are good to about 1e-5; statistical tests allow five to six
-standard errors (a chance of 1e-6 or less for each), so with fixed seeds they fail only if something is wrong.
+Tolerances: float32 sums of a few hundred terms of order one are good to about 1e-5; statistical
+tests allow five to six standard errors (a chance of 1e-6 or less for each), so with fixed seeds
+they fail only if something is wrong.
 """
 
 import numpy as np
@@ -18,7 +19,7 @@ ONE = np.float32(1)
 SHAPES = [(70, 130), (1, 1), (128, 256), (3, 129), (200, 2), (257, 62)]
 
 
-# ---------------------------------------------------------------- the random stream, written again in NumPy
+# ------------------------------------------------------ the random stream, written again in NumPy
 def mix64(x):
     x = (x ^ (x >> U64(30))) * U64(0xBF58476D1CE4E5B9)
     x = (x ^ (x >> U64(27))) * U64(0x94D049BB133111EB)
@@ -40,7 +41,8 @@ def words(key, unit):
 
 
 def uniforms(key, unit):
-    return ((words(key, unit) >> U32(1)).astype(np.int32).astype(np.float32) + np.float32(0.5)) * np.float32(2.0**-31)
+    high_bits = (words(key, unit) >> U32(1)).astype(np.int32)
+    return (high_bits.astype(np.float32) + np.float32(0.5)) * np.float32(2.0**-31)
 
 
 def draws(seed, step, layer, chains, units):
@@ -78,7 +80,8 @@ def stream():
 
 
 def chi2_z(counts):
-    """Excess of chi-squared over its mean for equal expectations, in standard deviations (many cells: normal)."""
+    """Excess of chi-squared over its mean for equal expectations, in standard deviations; with
+    many cells it is normal."""
     expected = counts.sum() / counts.size
     value = ((counts - expected) ** 2 / expected).sum()
     return (value - (counts.size - 1)) / np.sqrt(2 * (counts.size - 1))
@@ -90,7 +93,8 @@ def test_words_are_uniform(stream):
     assert abs(u.mean() - 0.5) < 5 * np.sqrt(1 / 12 / n)
     assert abs(u.var() - 1 / 12) < 5 * np.sqrt(1 / 180 / n)
     for shift in (0, 12, 24):  # the low, the middle and the high bits
-        assert abs(chi2_z(np.bincount((stream.ravel() >> U32(shift)) & U32(255), minlength=256))) < 5
+        byte = (stream.ravel() >> U32(shift)) & U32(255)
+        assert abs(chi2_z(np.bincount(byte, minlength=256))) < 5
 
 
 def test_each_bit_is_balanced(stream):
@@ -110,12 +114,16 @@ def test_each_unit_and_chain_has_the_right_mean(stream):
 
 def pairs_along(stream, axis, lag):
     n = stream.shape[axis]
-    return np.take(stream, np.arange(n - lag), axis).ravel(), np.take(stream, np.arange(lag, n), axis).ravel()
+    first = np.take(stream, np.arange(n - lag), axis)
+    second = np.take(stream, np.arange(lag, n), axis)
+    return first.ravel(), second.ravel()
 
 
-@pytest.mark.parametrize(
-    ("axis", "lag"), [(0, 1), (0, 2), (1, 1), (1, 3), (2, 1), (3, 1), (3, 8), (4, 1), (4, 2), (4, 4), (4, 64)]
-)
+LAGS = {"seed": (1, 2), "step": (1, 3), "layer": (1,), "chain": (1, 8), "unit": (1, 2, 4, 64)}
+NEIGHBOURS = [(AXES.index(axis), lag) for axis, lags in LAGS.items() for lag in lags]
+
+
+@pytest.mark.parametrize(("axis", "lag"), NEIGHBOURS)
 def test_neighbours_are_independent(stream, axis, lag):
     x, y = pairs_along(stream, axis, lag)
     r = np.mean((x / 2.0**32 - 0.5) * (y / 2.0**32 - 0.5)) * 12
@@ -129,13 +137,15 @@ def test_neighbours_are_independent(stream, axis, lag):
 
 
 def test_hidden_units_are_independent_of_the_visible_ones_drawn_next(stream):
-    x, y = stream[:, :-1, 1].ravel() / 2.0**32 - 0.5, stream[:, 1:, 0].ravel() / 2.0**32 - 0.5
+    x = stream[:, :-1, 1].ravel() / 2.0**32 - 0.5
+    y = stream[:, 1:, 0].ravel() / 2.0**32 - 0.5
     assert abs(np.mean(x * y) * 12) < 5 / np.sqrt(x.size)
 
 
 def test_as_many_collisions_as_chance_gives():
     n = 2**20
-    sample = words(keys(5, np.arange(64)[:, None], 0, np.arange(64))[..., None], np.arange(256)).ravel()
+    steps_and_chains = keys(5, np.arange(64)[:, None], 0, np.arange(64))
+    sample = words(steps_and_chains[..., None], np.arange(256)).ravel()
     expected = n * (n - 1) / 2 / 2**32  # 128 coincidences of 32-bit words
     collisions = n - np.unique(sample).size
     assert abs(collisions - expected) < 5 * np.sqrt(expected)
@@ -152,10 +162,14 @@ def test_every_input_bit_changes_half_of_the_output_bits(which):
     base = dict(zip(AXES, rng.integers(0, 2**20, size=(5, 4000)).astype(U64), strict=True))
     base["layer"] %= U64(2)
     width = {"layer": 1, "unit": 16}.get(which, 20)
-    before = words(keys(*(base[name] for name in AXES[:4])), base["unit"])
+
+
+    def words_at(place):
+        return words(keys(*(place[name] for name in AXES[:4])), place["unit"])
+
     for bit in range(width):
         moved = base | {which: base[which] ^ U64(1 << bit)}
-        changed = np.bitwise_count(before ^ words(keys(*(moved[name] for name in AXES[:4])), moved["unit"]))
+        changed = np.bitwise_count(words_at(base) ^ words_at(moved))
         assert abs(changed.mean() - 16) < 6 * np.sqrt(8 / changed.size), bit
 
 
@@ -169,32 +183,38 @@ def test_runs_up_and_down_are_as_long_as_they_should_be(stream):
 # ---------------------------------------------------------------- sums and the exponential
 def random_rbm(N, M, seed=0, scale=1.0):
     rng = np.random.default_rng(seed)
-    W, a, b = rng.normal(0, scale / np.sqrt(max(N, M)), (N, M)), rng.normal(0, 1, N), rng.normal(0, 1, M)
+    W = rng.normal(0, scale / np.sqrt(max(N, M)), (N, M))
+    a = rng.normal(0, 1, N)
+    b = rng.normal(0, 1, M)
     return RBM(*(x.astype(np.float32) for x in (W, a, b)))
 
 
 @pytest.mark.parametrize(("N", "M"), SHAPES)
 def test_sums_are_those_of_all_subsets(N, M):
     rbm = random_rbm(N, M)
-    model, subsets = arranged(rbm), np.arange(16)[:, None] >> np.arange(4) & 1
+    model = arranged(rbm)
+    subsets = np.arange(16)[:, None] >> np.arange(4) & 1
     for columns, W in ((model.h.columns, rbm.W), (model.v.columns, rbm.W.T)):
         n_in, n_out = W.shape
         groups, blocks = -(-n_in // 4), kernels.blocks_of(n_out)
         padded = np.zeros((4 * groups, kernels.BLOCK * blocks))
         padded[:n_in, :n_out] = W
-        expected = np.einsum("pk,gkbc->bgpc", subsets, padded.reshape(groups, 4, blocks, kernels.BLOCK))
+        in_groups = padded.reshape(groups, 4, blocks, kernels.BLOCK)
+        expected = np.einsum("pk,gkbc->bgpc", subsets, in_groups)
         assert columns.shape == (blocks, 4 * groups, kernels.BLOCK)
         assert columns.ctypes.data % 64 == 0
         for block in range(blocks):
             sums = np.full((16 * groups, kernels.BLOCK), np.nan, np.float32)
             fields._fill_sums(columns, block, 0, groups, kernels.BLOCK, sums)
             used = np.arange(len(sums)) % 16 > 0  # a group in state 0 is left out of all lists
-            np.testing.assert_allclose(sums[used], expected[block].reshape(sums.shape)[used], rtol=0, atol=1e-6)
+            exact = expected[block].reshape(sums.shape)
+            np.testing.assert_allclose(sums[used], exact[used], rtol=0, atol=1e-6)
 
 
 def test_exponential_error_is_as_documented():
-    x = -np.concatenate([np.linspace(0, 90, 200001), np.geomspace(1e-9, 86, 100001), [0.0, 1e30, 3e38]])
-    x = x.astype(np.float32)
+    linear = np.linspace(0, 90, 200001)
+    small = np.geomspace(1e-9, 86, 100001)
+    x = -np.concatenate([linear, small, [0.0, 1e30, 3e38]]).astype(np.float32)
     value = np.array([kernels.exp_negative(t) for t in x], dtype=float)
     exact = np.maximum(np.exp(x.astype(float)), 2.0**-125)
     assert np.max(np.abs(value / exact - 1) / (np.abs(np.maximum(x, -87.0)) + 2)) < 1e-7
@@ -215,15 +235,16 @@ def drawn(u, p):
 
 
 def assert_same_draws(state, u, p):
-    """Equal to `drawn` but where u is within float32 rounding of the limit; those are few (chance < 1e-5 per draw)."""
+    """Equal to `drawn` but where u is within float32 rounding of the limit; those are few (chance
+    < 1e-5 per draw)."""
     wrong = state != drawn(u, p)
     assert np.all(np.abs(u - np.minimum(p, 1 - p))[wrong] < 1e-5)
     assert wrong.sum() <= 2 + 1e-5 * wrong.size
 
 
 def starts(kind, n, N, rng):
-    density = {"sparse": 0.1, "half": 0.5, "dense": 0.9}.get(kind)
-    return np.full((n, N), kind == "ones", np.uint8) if density is None else (rng.random((n, N)) < density).astype("u1")
+    density = {"zeros": 0.0, "sparse": 0.1, "half": 0.5, "dense": 0.9, "ones": 1.0}[kind]
+    return (rng.random((n, N)) < density).astype(np.uint8)
 
 
 @pytest.mark.parametrize("beta", [1.0, 0.5, 0.0])
@@ -259,7 +280,8 @@ def test_many_steps_are_single_steps_in_a_row(N, M):
 
 
 def tilted_step(rbm, v, tilt, *, seed, steps=1, step0=0, chunk=64):
-    """States after some steps with the fields a + tilt (n, N) of each chain, and the sum of their conditional means."""
+    """States after some steps with the fields a + tilt (n, N) of each chain, and the sum of their
+    conditional means."""
     model, v = arranged(rbm), v.copy()
     wide = np.zeros((len(v), model.v.bias.size), np.float32)
     wide[:, : rbm.N] = tilt
@@ -300,9 +322,10 @@ def test_tilted_steps_add_up_and_do_not_depend_on_chunks():
 def test_chunks_do_not_change_the_chains(chunk):
     rbm = random_rbm(70, 130)
     start = starts("half", 101, 70, np.random.default_rng(3))
-    expected = kernel_step(rbm, start, beta=1.0, seed=5, steps=3, chunk=101)
-    for x, y in zip(kernel_step(rbm, start, beta=1.0, seed=5, steps=3, chunk=chunk), expected, strict=True):
-        np.testing.assert_array_equal(x, y)
+    v, h = kernel_step(rbm, start, beta=1.0, seed=5, steps=3, chunk=101)
+    v_cut, h_cut = kernel_step(rbm, start, beta=1.0, seed=5, steps=3, chunk=chunk)
+    np.testing.assert_array_equal(v_cut, v)
+    np.testing.assert_array_equal(h_cut, h)
 
 
 def test_saturated_units_never_leave_their_value():
@@ -320,7 +343,8 @@ def test_rare_zeros_are_as_frequent_as_rare_ones(field):
     start = np.zeros((n, 1), np.uint8)
     expected = expit(-field) * n * M
     for sign in (1, -1):
-        _, h = kernel_step(RBM(np.zeros((1, M)), [0.0], np.full(M, sign * field)), start, beta=1.0, seed=11)
+        rbm = RBM(np.zeros((1, M)), [0.0], np.full(M, sign * field))
+        _, h = kernel_step(rbm, start, beta=1.0, seed=11)
         rare = np.count_nonzero(h != (sign > 0))
         assert abs(rare - expected) < 5 * np.sqrt(expected)
 
@@ -353,16 +377,21 @@ def test_annealing_weight_is_the_ratio_of_the_two_laws(N, M, betas):
 
 @pytest.mark.parametrize(("N", "M"), SHAPES)
 def test_annealing_moves_as_its_twin(N, M):
-    rbm, rng, new = random_rbm(N, M, scale=3.0), np.random.default_rng(6), 0.6
+    rbm = random_rbm(N, M, scale=3.0)
+    rng = np.random.default_rng(6)
     a0 = rng.normal(size=N)
     start = starts("half", 40, N, rng)
+    new = 0.6
     v, _ = kernel_anneal(rbm, a0, start, (0.2, new), seed=8, step0=3)
-    h_u, v_u = draws(8, 3, 0, 40, M), draws(8, 3, 1, 40, N)
+    h_u = draws(8, 3, 0, 40, M)
+    v_u = draws(8, 3, 1, 40, N)
     p = rbm.hidden_mean(start, new)
-    clear = np.all(np.abs(h_u - np.minimum(p, 1 - p)) > 1e-5, axis=1)  # hidden draws clear of rounding
+    # chains all of whose hidden draws are clear of rounding
+    clear = np.all(np.abs(h_u - np.minimum(p, 1 - p)) > 1e-5, axis=1)
     assert clear.mean() > 0.8
     h = drawn(h_u, p).astype(float)
-    assert_same_draws(v[clear], v_u[clear], expit((1 - new) * a0 + new * (rbm.a + h @ rbm.W.T))[clear])
+    mean = expit((1 - new) * a0 + new * (rbm.a + h @ rbm.W.T))
+    assert_same_draws(v[clear], v_u[clear], mean[clear])
 
 
 def test_an_annealing_path_is_its_intervals_in_a_row():
@@ -424,10 +453,12 @@ def test_gradient_is_the_difference_of_correlations(N, M):
     rng = np.random.default_rng(10)
     phases, expected = [], []
     for n, density in ((50, rng.random(N)), (33, rng.random(N))):
-        v, h = (rng.random((n, N)) < density).astype(np.uint8), rng.random((n, M)).astype(np.float32)
+        v = (rng.random((n, N)) < density).astype(np.uint8)
+        h = rng.random((n, M)).astype(np.float32)
+        # padding must not be read into the result
+        padded = np.pad(h, ((0, 0), (0, -M % kernels.BLOCK)), constant_values=np.nan)
         means = kernels.new_rows(kernels.blocks_of(M), n)
-        means[:] = np.nan  # padding must not be read into the result
-        means.transpose(1, 0, 2)[:] = np.pad(h, ((0, 0), (0, -M % kernels.BLOCK))).reshape(n, -1, kernels.BLOCK)
+        means[:] = padded.reshape(n, -1, kernels.BLOCK).transpose(1, 0, 2)
         phases.append(new_phase(v, means))
         expected.append((v.T @ h.astype(float) / n, v.mean(axis=0), h.mean(axis=0, dtype=float)))
     out = np.empty((N, M), np.float32), np.empty(N, np.float32), np.empty(M, np.float32)
@@ -439,23 +470,28 @@ def test_gradient_is_the_difference_of_correlations(N, M):
 
 
 def test_centred_gradient_is_that_of_the_centred_model():
-    """The RBM in v - mu and h - lam has W' = W, a' = a + W lam, b' = b + W^T mu; its gradient, mapped back to W, a, b.
+    """The RBM in v - mu and h - lam has W' = W, a' = a + W lam, b' = b + W^T mu; its gradient,
+    mapped back to W, a, b.
 
-    In the centred coordinates the statistics are <(v - mu)(h - lam)>, <v - mu>, <h - lam>. An ascent step moves
-    (W', a', b') along them, so a = a' - W' lam moves by dA' - dW' lam, and b likewise.
+    In the centred coordinates the statistics are <(v - mu)(h - lam)>, <v - mu>, <h - lam>. An
+    ascent step moves (W', a', b') along them, so a = a' - W' lam moves by dA' - dW' lam, and b
+    likewise.
     """
     rng = np.random.default_rng(11)
     N, M = 13, 7
     mu, lam = rng.random(N).astype(np.float32), rng.random(M).astype(np.float32)
-    statistics = []
-    for n in (40, 30):
-        v, h = (rng.random((n, N)) < 0.4).astype(float), rng.random((n, M))
-        plain = v.T @ h / n, v.mean(axis=0), h.mean(axis=0)
-        centred = (v - mu).T @ (h - lam) / n, (v - mu).mean(axis=0), (h - lam).mean(axis=0)
-        statistics.append((plain, centred))
-    plain, centred = ([d - m for d, m in zip(*pair, strict=True)] for pair in zip(*statistics, strict=True))
-    expected = centred[0], centred[1] - centred[0] @ lam, centred[2] - mu @ centred[0]
-    got = [x.astype(np.float32) for x in plain]
+    data, model = (((rng.random((n, N)) < 0.4).astype(float), rng.random((n, M))) for n in (40, 30))
+
+    def difference(mu, lam):
+        """Of the statistics of data and model, in v - mu and h - lam."""
+        v, h = data[0] - mu, data[1] - lam
+        v_model, h_model = model[0] - mu, model[1] - lam
+        dW = v.T @ h / len(v) - v_model.T @ h_model / len(v_model)
+        return dW, v.mean(axis=0) - v_model.mean(axis=0), h.mean(axis=0) - h_model.mean(axis=0)
+
+    dW, da, db = difference(mu, lam)
+    expected = dW, da - dW @ lam, db - mu @ dW
+    got = [x.astype(np.float32) for x in difference(0, 0)]
     kernels.centre(*got, mu, lam)
     for x, y in zip(got, expected, strict=True):
         np.testing.assert_allclose(x, y, rtol=0, atol=2e-6)
@@ -504,11 +540,13 @@ def test_log_sums_equal_their_definition(every):
     out = np.empty((3, 2))
     kernels.log_sums(3, 1, A_high, A_mid, B, c_high, c_mid, c_low, every, out)
     A = A_high[:, None, :] * A_mid
-    exponent = c_high[:, None, None] + c_mid[:, None] + c_low + np.log1p(A[..., None] * B).sum(axis=2)
+    fields = c_high[:, None, None] + c_mid[:, None] + c_low
+    exponent = fields + np.log1p(A[..., None] * B).sum(axis=2)
     np.testing.assert_allclose(out, logsumexp(exponent, axis=2), rtol=1e-13)
 
 
 def test_chi_squared_helper_is_calibrated():
-    """The normal form used above agrees with the exact law where it matters: at 5 sigma and 255 or 4095 cells."""
+    """The normal form used above agrees with the exact law where it matters: at 5 sigma and 255 or
+    4095 cells."""
     for dof in (255, 4095):
         assert 1e-8 < chi2.sf(dof + 5 * np.sqrt(2 * dof), dof) < 1e-5

@@ -353,9 +353,11 @@ def test_an_estimate_prints_its_error_and_its_sample_size():
 
 
 def test_an_estimate_says_when_its_error_bar_cannot_be_trusted():
-    """Two states that hardly mix: all units on or all off. The exact ln Z is 6000.0."""
+    """Two wells that hardly mix; all units on has the weight exp(5 N M), and no other state
+    counts."""
     rbm = RBM(np.full((40, 30), 5.0), np.zeros(40), np.zeros(30))
     estimate = ais(rbm, chains=20, temperatures=100, rng=3)
+    assert abs(estimate.value - 40 * 30 * 5) > 5 * estimate.stderr
     assert not estimate.trusted
     assert str(estimate).endswith(
         "of 20); the error bar cannot be trusted: few weights carry the mean"

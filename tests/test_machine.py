@@ -1,4 +1,5 @@
-"""Machines as they come: folders for reading only, full disks, damaged files, quotas, fork, threads."""
+"""Machines as they come: folders for reading only, full disks, damaged files, quotas, fork,
+threads."""
 
 import importlib.util
 import os
@@ -41,12 +42,13 @@ def run(folder, code, **environment):
     return done.stdout.strip(), done.stderr
 
 
-# ----------------------------------------------------------------------------------------------------------- the cache
+# ---------------------------------------------------------------- the cache
 
 
 @pytest.fixture
 def double(tmp_path, monkeypatch):
-    """A function in a file of its own, compiled anew at each call as by a new process; nothing was warned of yet."""
+    """A function in a file of its own, compiled anew at each call as by a new process; nothing was
+    warned of yet."""
     monkeypatch.setattr(machine, "_told", [])
     (tmp_path / "small.py").write_text(MODULE)
     spec = importlib.util.spec_from_file_location("small", tmp_path / "small.py")
@@ -61,10 +63,12 @@ def hits(kernel):
 
 
 def test_a_folder_for_reading_only(double, monkeypatch):
-    """Without any folder for the cache the kernels work, and one warning says that they are not kept."""
+    """Without any folder for the cache the kernels work, and one warning says that they are not
+    kept."""
     for locator in caching.CacheImpl._locator_classes:
         monkeypatch.setattr(locator, "from_function", classmethod(lambda *args: None))
-    with pytest.warns(RuntimeWarning, match="cannot be kept on disk.*set NUMBA_CACHE_DIR") as warned:
+    sentence = "cannot be kept on disk.*set NUMBA_CACHE_DIR"
+    with pytest.warns(RuntimeWarning, match=sentence) as warned:
         assert [double()(4), double()(5)] == [8, 10]
     assert len(warned) == 1
 
@@ -106,7 +110,7 @@ def test_warming_up_compiles_all_kernels_that_python_calls():
     assert missing == [], "rbmkit/warm_up.py does not call them"
 
 
-# ------------------------------------------------------------------------------------------------------------- threads
+# ---------------------------------------------------------------- threads
 
 
 LIMIT = """

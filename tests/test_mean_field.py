@@ -59,9 +59,9 @@ def test_solutions_solve_the_equations_and_make_log_z_stationary(order):
         np.testing.assert_allclose(v, expit(field), atol=1e-9)
         m = np.concatenate([v, h])
         np.testing.assert_allclose(value, log_z(m), rtol=1e-9)
-        steps = 1e-5 * np.eye(9) * np.minimum(m, 1 - m)
-        for step in steps:
-            assert abs(log_z(m + step) - log_z(m - step)) < 1e-8 * step.max() * 1e5
+        for step in 1e-5 * np.diag(np.minimum(m, 1 - m)):
+            slope = (log_z(m + step) - log_z(m - step)) / (2 * step.max())
+            assert abs(slope) < 5e-4
 
 
 def test_saddle_is_a_lower_bound_at_every_solution():

@@ -1,6 +1,7 @@
 """Rules for the notebooks, and tests that each rule catches what it should.
 
-Every rule is a function that returns a list of problems, one sentence each; an empty list is a pass.
+Every rule is a function that returns a list of problems, one sentence each; an empty list is a
+pass.
 """
 
 import json
@@ -10,6 +11,7 @@ import shutil
 import subprocess
 import sys
 import tomllib
+from collections import Counter
 from pathlib import Path
 from statistics import median
 
@@ -31,9 +33,10 @@ PAPER = re.compile(r"P\d+[a-z]?")
 MAGIC = re.compile(r"^\s*(%{1,2}[A-Za-z]|!)", re.MULTILINE)
 MACHINE_PATH = re.compile(r"/(work|root|tmp)/")
 MEGABYTE = 1_000_000
+REMEDY = "run `python run.py sync`"
 
 
-# ---------------------------------------------------------------------------------------------------------- rules
+# ---------------------------------------------------------------- rules
 
 
 def code_cells(nb):
@@ -52,30 +55,38 @@ def tags(cell):
 def pair_problems(stem: Path) -> list[str]:
     """Both files exist and hold the same cells: type, source and tags."""
     ipynb, md = stem.with_suffix(".ipynb"), stem.with_suffix(".md")
-    missing = [f"{path.name} is missing: run `python run.py sync`" for path in (ipynb, md) if not path.exists()]
+    missing = [path.name for path in (ipynb, md) if not path.exists()]
     if missing:
-        return missing
-    cells = [pairs.cells(path) for path in (ipynb, md)]
-    if len(cells[0]) != len(cells[1]):
-        return [f"{ipynb.name} has {len(cells[0])} cells, {md.name} has {len(cells[1])}: run `python run.py sync`"]
-    different = [i for i, (left, right) in enumerate(zip(*cells, strict=True)) if left != right]
-    return [f"cell {i} differs between {ipynb.name} and {md.name}: run `python run.py sync`" for i in different]
+        return [f"{name} is missing: {REMEDY}" for name in missing]
+    left, right = (pairs.cells(path) for path in (ipynb, md))
+    if len(left) != len(right):
+        return [f"{ipynb.name} has {len(left)} cells, {md.name} has {len(right)}: {REMEDY}"]
+    different = [i for i in range(len(left)) if left[i] != right[i]]
+    return [f"cell {i} differs between {ipynb.name} and {md.name}: {REMEDY}" for i in different]
 
 
 def header_problems(md_text: str) -> list[str]:
-    """The .md says which format, which kernel and which filter of metadata it has, and nothing else."""
+    """The .md says which format, which kernel and which filter of metadata it has, and nothing
+    else."""
     representation = {"text_representation": {"extension": ".md", "format_name": "myst"}}
-    kept = {"jupytext": run.METADATA["jupytext"] | representation, "kernelspec": run.METADATA["kernelspec"]}
+    kept = {
+        "jupytext": run.METADATA["jupytext"] | representation,
+        "kernelspec": run.METADATA["kernelspec"],
+    }
     header = yaml.safe_load(md_text.split("---\n")[1]) if md_text.startswith("---\n") else None
-    return [] if header == kept else ["the .md header is not that of the other notebooks: " + json.dumps(kept)]
+    if header == kept:
+        return []
+    return ["the .md header is not that of the other notebooks: " + json.dumps(kept)]
 
 
 def execution_problems(nb) -> list[str]:
     """Every code cell ran, in order, without an error that is not announced by a tag."""
     problems = []
-    for count, cell in enumerate((cell for cell in nb.cells if cell.cell_type == "code"), start=1):
-        if cell.execution_count != count:
-            problems.append(f"code cell {count} was not executed in order (its count is {cell.execution_count})")
+    cells = [cell for cell in nb.cells if cell.cell_type == "code"]
+    for count, cell in enumerate(cells, start=1):
+        found = cell.execution_count
+        if found != count:
+            problems.append(f"code cell {count} was not executed in order (its count is {found})")
         failed = any(out.output_type == "error" for out in cell.outputs)
         if failed and "raises-exception" not in tags(cell):
             problems.append(f"code cell {count} shows an error and has no tag raises-exception")
@@ -87,7 +98,8 @@ def length_problems(nb) -> list[str]:
     lengths = [n_lines(cell) for cell in code_cells(nb)]
     if not lengths:
         return ["there are no code cells"]
-    problems = [f"code cell {i} has {n} lines, over 30" for i, n in enumerate(lengths, start=1) if n > 30]
+    long = [(i, n) for i, n in enumerate(lengths, start=1) if n > 30]
+    problems = [f"code cell {i} has {n} lines, over 30" for i, n in long]
     if lengths[0] > 12:
         problems.append(f"the set-up cell has {lengths[0]} lines, over 12")
     if median(lengths) > 6:
@@ -98,21 +110,28 @@ def length_problems(nb) -> list[str]:
 def magic_problems(nb) -> list[str]:
     """An unknown magic hides a broken cell from the test run, so they stay in the set-up cell."""
     late = enumerate(code_cells(nb)[1:], start=2)
-    return [f"code cell {i} has a magic or shell line" for i, cell in late if MAGIC.search(cell.source)]
+    found = [i for i, cell in late if MAGIC.search(cell.source)]
+    return [f"code cell {i} has a magic or shell line" for i in found]
 
 
 def noise_problems(nb) -> list[str]:
-    """No widget state, tool versions or timings in the metadata, no machine paths in text or outputs."""
-    problems = [] if nb.metadata == run.METADATA else ["the notebook metadata is not the plain one of run.py"]
+    """No widget state, tool versions or timings in the metadata, no machine paths in text or
+    outputs."""
+    problems = []
+    if nb.metadata != run.METADATA:
+        problems.append("the notebook metadata is not the plain one of run.py")
     for i, cell in enumerate(nb.cells):
         if set(cell.metadata) - {"tags"}:
             problems.append(f"cell {i} has metadata other than tags")
         visible = [cell.source]
         for out in cell.get("outputs", []):
-            data = {mime: text for mime, text in out.get("data", {}).items() if mime not in ("image/png", "image/jpeg")}
+            data = dict(out.get("data", {}))
+            for picture in ("image/png", "image/jpeg"):
+                data.pop(picture, None)
             if run.WIDGET in data:
                 problems.append(f"cell {i} has a widget view, dead without its kernel")
-            visible.append(json.dumps([data, out.get("text"), out.get("evalue"), out.get("traceback")]))
+            texts = [out.get(name) for name in ("text", "evalue", "traceback")]
+            visible.append(json.dumps([data, *texts]))
         if MACHINE_PATH.search("\n".join(visible)):
             problems.append(f"cell {i} shows a path of the machine that ran it")
     return problems
@@ -130,23 +149,31 @@ def alt_problems(nb) -> list[str]:
 
 
 def start_problems(name: str, nb) -> list[str]:
-    """The links that open the notebook elsewhere, and the cell that fetches the project there, fit the address."""
-    wanted, fetch = series.badges(name).strip(), series.install()
-    problems = [] if wanted in nb.cells[0].source else [f"the first table lacks this row: {wanted}"]
-    install = [cell.source for cell in nb.cells if "install" in tags(cell)]
-    if install != [fetch] * bool(fetch):
-        problems.append(f"the cells with the tag install must be this one, or none without an address:\n{fetch}")
+    """The links that open the notebook elsewhere, and the cell that fetches the project there, fit
+    the address."""
+    problems = []
+    row = series.badges(name).strip()
+    if row not in nb.cells[0].source:
+        problems.append(f"the first table lacks this row: {row}")
+    fetch = series.install()
+    found = [cell.source for cell in nb.cells if "install" in tags(cell)]
+    if found != ([fetch] if fetch else []):
+        rule = "the cells with the tag install must be this one, or none without an address"
+        problems.append(f"{rule}:\n{fetch}")
     first = next((cell for cell in nb.cells if cell.cell_type == "code"), None)
-    late = fetch and first is not None and "install" not in tags(first)
-    return [*problems, "it must be the first code cell"] if late else problems
+    if fetch and first is not None and "install" not in tags(first):
+        problems.append("it must be the first code cell")
+    return problems
 
 
 def quiz_problems(nb) -> list[str]:
     """Nobody passes a quiz by one letter: it is the answer to at most 60 % of the questions."""
     answers = re.findall(r"<summary>Answer</summary>\s*\*\*\(([abc])\)\.\*\*", markdown(nb))
     most = max("abc", key=answers.count)
-    often = answers.count(most) > 0.6 * len(answers)
-    return [f"({most}) is the answer to {answers.count(most)} of {len(answers)} questions"] if often else []
+    times = answers.count(most)
+    if times <= 0.6 * len(answers):
+        return []
+    return [f"({most}) is the answer to {times} of {len(answers)} questions"]
 
 
 def size_problems(path: Path) -> list[str]:
@@ -159,16 +186,21 @@ def markdown(nb):
 
 
 def equation_problems(nb, earlier=()) -> list[str]:
-    """Tags are unique; "Eq. (X)" is a tag here or in an earlier notebook, or P<number>, an equation of the paper."""
-    own = EQUATION.findall(markdown(nb))
-    known = {*own, *(tag for other in earlier for tag in EQUATION.findall(markdown(other)))}
-    mentions = [tag for group in MENTION.findall(markdown(nb)) for tag in re.findall(r"\(([^)]*)\)", group)]
-    problems = [f"tag {tag} appears {own.count(tag)} times" for tag in sorted(set(own)) if own.count(tag) > 1]
-    lost = sorted({tag for tag in mentions if tag not in known and not PAPER.fullmatch(tag)})
-    return problems + [f"Eq. ({tag}) is mentioned and has no tag" for tag in lost]
+    """Tags are unique; "Eq. (X)" is a tag here or in an earlier notebook, or P<number>, an equation
+    of the paper."""
+    own = Counter(EQUATION.findall(markdown(nb)))
+    known = set(own)
+    for other in earlier:
+        known.update(EQUATION.findall(markdown(other)))
+    mentioned = set()
+    for group in MENTION.findall(markdown(nb)):
+        mentioned.update(re.findall(r"\(([^)]*)\)", group))
+    double = [f"tag {tag} appears {times} times" for tag, times in sorted(own.items()) if times > 1]
+    lost = [tag for tag in sorted(mentioned - known) if not PAPER.fullmatch(tag)]
+    return double + [f"Eq. ({tag}) is mentioned and has no tag" for tag in lost]
 
 
-# ------------------------------------------------------------------------------------------ the notebooks that exist
+# ---------------------------------------------------------------- the notebooks that exist
 
 
 def copied(stem, folder):
@@ -189,7 +221,8 @@ def make_newer(path):
 
 def manager(stem):
     """What JupyterLab reads and writes notebooks with."""
-    return build_sync_jupytext_contents_manager_class(LargeFileManager)(root_dir=str(stem.parents[1]))
+    kind = build_sync_jupytext_contents_manager_class(LargeFileManager)
+    return kind(root_dir=str(stem.parents[1]))
 
 
 def opened(stem):
@@ -215,17 +248,22 @@ def test_header(stem):
 
 @pytest.mark.parametrize("newer", [".md", ".ipynb"])
 def test_jupyterlab_opens_it_whichever_file_is_newer_and_saves_it_unchanged(stem, newer, tmp_path):
-    """As after git pull, which gives files any time; and the kernel of the project is the one that starts."""
+    """As after git pull, which gives files any time; and the kernel of the project is the one that
+    starts."""
     copy = copied(stem, tmp_path)
     before = {path: path.read_bytes() for path in copy.parent.glob("0*")}
+    assert len(before) == 2
     make_newer(copy.with_suffix(newer))
     nb = opened(copy)
     assert nb["metadata"]["kernelspec"] == run.METADATA["kernelspec"]
     manager(copy).save({"type": "notebook", "content": nb}, f"notebooks/{copy.name}.ipynb")
-    assert before == {path: path.read_bytes() for path in before}, "run `python run.py sync`"
+    assert before == {path: path.read_bytes() for path in before}, REMEDY
 
 
-@pytest.mark.parametrize("rule", [execution_problems, length_problems, magic_problems, noise_problems, alt_problems])
+RULES = [execution_problems, length_problems, magic_problems, noise_problems, alt_problems]
+
+
+@pytest.mark.parametrize("rule", RULES)
 def test_rule(stem, rule):
     assert rule(read(stem)) == []
 
@@ -243,10 +281,11 @@ def test_size(stem):
 
 
 def test_equations(stem):
-    assert equation_problems(read(stem), [read(other) for other in PAIRS[: PAIRS.index(stem)]]) == []
+    earlier = PAIRS[: PAIRS.index(stem)]
+    assert equation_problems(read(stem), map(read, earlier)) == []
 
 
-# ------------------------------------------------------------------------------- each rule catches a made-up problem
+# ------------------------------------------------------------ each rule catches a made-up problem
 
 
 def code(source="x = 1", count=1, **kwargs):
@@ -264,7 +303,8 @@ def text(*paragraphs):
 @pytest.fixture
 def pair(tmp_path):
     """A good pair, as run.py would write it."""
-    nb = notebook(new_markdown_cell("# Title"), new_markdown_cell("$$E \\tag{1.1}$$"), code("x = 1\nx"), code("x", 2))
+    texts = [new_markdown_cell(source) for source in ("# Title", "$$E \\tag{1.1}$$")]
+    nb = notebook(*texts, code("x = 1\nx"), code("x", 2))
     nbformat.write(nb, tmp_path / "01_a.ipynb")
     jupytext.write(nb, tmp_path / "01_a.md", fmt="md:myst")
     return tmp_path / "01_a"
@@ -272,7 +312,8 @@ def pair(tmp_path):
 
 def test_filter_is_that_of_pyproject():
     settings = tomllib.loads((run.ROOT / "pyproject.toml").read_text("utf-8"))["tool"]["jupytext"]
-    assert settings["notebook_metadata_filter"] == run.METADATA["jupytext"]["notebook_metadata_filter"]
+    name = "notebook_metadata_filter"
+    assert settings[name] == run.METADATA["jupytext"][name]
 
 
 def test_good_pair_passes(pair):
@@ -299,18 +340,21 @@ def test_pair_difference_is_found(pair, old, new, problem):
 @pytest.mark.parametrize("suffix", [".md", ".ipynb"])
 def test_missing_half_is_found(pair, suffix):
     pair.with_suffix(suffix).unlink()
-    assert pair_problems(pair) == [f"01_a{suffix} is missing: run `python run.py sync`"]
+    assert pair_problems(pair) == [f"01_a{suffix} is missing: {REMEDY}"]
 
 
 @pytest.fixture
 def edited(tmp_path, monkeypatch):
-    """A pair whose two files were both edited, each in another cell, by editors that know of one file only."""
+    """A pair whose two files were both edited, each in another cell, by editors that know of one
+    file only."""
     monkeypatch.setattr(pairs, "KEPT", tmp_path / "replaced")
     copy = copied(PAIRS[0], tmp_path)
     for suffix, old in ((".md", "# The map"), (".ipynb", "You will see")):
         path = copy.with_suffix(suffix)
-        assert old in path.read_text("utf-8")
-        path.write_text(path.read_text("utf-8").replace(old, f"{old[:2]}EDITED_{suffix[1:]}{old[2:]}"), "utf-8")
+        before = path.read_text("utf-8")
+        assert old in before
+        new = f"{old[:2]}EDITED_{suffix[1:]}{old[2:]}"
+        path.write_text(before.replace(old, new), "utf-8")
     return copy
 
 
@@ -362,7 +406,8 @@ def test_header_rule(pair):
 def test_execution_rule():
     error = [new_output("error", ename="ValueError", evalue="", traceback=[])]
     assert execution_problems(notebook(code(), code(count=2))) == []
-    assert execution_problems(notebook(code(outputs=error, metadata={"tags": ["raises-exception"]}))) == []
+    announced = code(outputs=error, metadata={"tags": ["raises-exception"]})
+    assert execution_problems(notebook(announced)) == []
     assert len(execution_problems(notebook(code(outputs=error)))) == 1
     assert len(execution_problems(notebook(code(count=None)))) == 1
     assert len(execution_problems(notebook(code(count=2), code(count=1)))) == 2
@@ -371,8 +416,10 @@ def test_execution_rule():
 def test_length_rule():
     short = [code() for _ in range(5)]
     assert length_problems(notebook(code("x\n" * 12), *short, code("x\n" * 30))) == []
-    assert length_problems(notebook(code("x\n" * 13), *short)) == ["the set-up cell has 13 lines, over 12"]
-    assert length_problems(notebook(*short, code("x\n" * 31))) == ["code cell 6 has 31 lines, over 30"]
+    wordy = notebook(code("x\n" * 13), *short)
+    assert length_problems(wordy) == ["the set-up cell has 13 lines, over 12"]
+    wall = notebook(*short, code("x\n" * 31))
+    assert length_problems(wall) == ["code cell 6 has 31 lines, over 30"]
     assert len(length_problems(notebook(code("x\n" * 7)))) == 1
     assert length_problems(notebook()) == ["there are no code cells"]
 
@@ -380,7 +427,8 @@ def test_length_rule():
 def test_magic_rule():
     assert magic_problems(notebook(code("%matplotlib inline"), code("y = 5 % x"))) == []
     for line in ("%timeit x", "%%time\nx", "  !ls"):
-        assert magic_problems(notebook(code(), code(line))) == ["code cell 2 has a magic or shell line"]
+        found = magic_problems(notebook(code(), code(line)))
+        assert found == ["code cell 2 has a magic or shell line"]
 
 
 def test_noise_rule():
@@ -389,22 +437,26 @@ def test_noise_rule():
     picture = new_output("display_data", data={"image/png": path})
     widget = new_output("display_data", data={run.WIDGET: {"model_id": "1"}})
     assert noise_problems(notebook(code(outputs=[picture]))) == []
-    assert noise_problems(notebook(code(outputs=[stream]))) == ["cell 0 shows a path of the machine that ran it"]
-    assert noise_problems(notebook(code(path))) == ["cell 0 shows a path of the machine that ran it"]
+    for shown in (code(outputs=[stream]), code(path)):
+        problems = noise_problems(notebook(shown))
+        assert problems == ["cell 0 shows a path of the machine that ran it"]
     assert len(noise_problems(notebook(code(outputs=[widget])))) == 1
     assert len(noise_problems(notebook(code(metadata={"execution": {}})))) == 1
     assert len(noise_problems(new_notebook(metadata={**run.METADATA, "widgets": {}}))) == 1
 
 
 def test_alt_rule():
-    picture = new_output("display_data", data={"image/png": ""}, metadata={"image/png": {"alt": "A line."}})
+    picture = new_output("display_data", data={"image/png": ""})
+    picture.metadata = {"image/png": {"alt": "A line."}}
     assert alt_problems(notebook(code(outputs=[picture]))) == []
     picture.metadata = {"image/png": {"alt": " "}}
-    assert alt_problems(notebook(code(outputs=[picture]))) == ["cell 0 shows a picture without a description"]
+    found = alt_problems(notebook(code(outputs=[picture])))
+    assert found == ["cell 0 shows a picture without a description"]
 
 
 def test_the_cell_for_colab_fetches_the_project_once(tmp_path):
-    """In an empty folder, again, after a restart, and after an import that met only the fetched folder."""
+    """In an empty folder, again, after a restart, and after an import that met only the fetched
+    folder."""
     origin = tmp_path / "origin" / "rbmkit"
     (origin / "rbmkit").mkdir(parents=True)
     (origin / "rbmkit" / "__init__.py").write_text("RBM = 1")
@@ -440,7 +492,8 @@ def test_start_rule(monkeypatch):
     assert start_problems("01_a", notebook(first, fetch, code(count=2))) == []
     assert len(start_problems("02_b", notebook(first, fetch))) == 1
     assert len(start_problems("01_a", notebook(first, code(), fetch))) == 1
-    assert len(start_problems("01_a", notebook(first, code("!git clone", metadata={"tags": ["install"]})))) == 1
+    other = code("!git clone", metadata={"tags": ["install"]})
+    assert len(start_problems("01_a", notebook(first, other))) == 1
     assert len(start_problems("01_a", notebook(first, code()))) == 2
     monkeypatch.setattr(series, "ADDRESS", "")
     assert start_problems("01_a", notebook(new_markdown_cell("# A"), code())) == []
@@ -463,11 +516,13 @@ def test_size_rule(tmp_path):
 
 
 def test_equation_rule():
-    first = text(r"$$a \tag{1.1}$$ $$b \tag{P14}$$", "By Eq. (1.1), Eq. (P14) and Eqs. (P27d) and (P29).")
+    tagged = r"$$a \tag{1.1}$$ $$b \tag{P14}$$"
+    first = text(tagged, "By Eq. (1.1), Eq. (P14) and Eqs. (P27d) and (P29).")
     assert equation_problems(first) == []
     assert equation_problems(text("Eq. (1.1)"), [first]) == []
     assert equation_problems(text("Eq. (1.1)")) == ["Eq. (1.1) is mentioned and has no tag"]
-    assert equation_problems(text("Eqs. (P1), (2.1)-(2.3)"))[1] == "Eq. (2.3) is mentioned and has no tag"
+    several = equation_problems(text("Eqs. (P1), (2.1)-(2.3)"))
+    assert several == [f"Eq. ({tag}) is mentioned and has no tag" for tag in ("2.1", "2.3")]
     assert equation_problems(text("Eq. (14)")) == ["Eq. (14) is mentioned and has no tag"]
     assert equation_problems(text(r"\tag{1.1}", r"\tag{1.1}")) == ["tag 1.1 appears 2 times"]
 

@@ -1,4 +1,5 @@
-"""The picture on the front page: what it shows is measured, and only if two groups of chains agree."""
+"""The picture on the front page: what it shows is measured, and only if two groups of chains
+agree."""
 
 import matplotlib.image
 import numpy as np
@@ -39,7 +40,8 @@ def test_groups_that_differ_are_no_samples(gap, agree, monkeypatch, capsys):
 
 
 def test_chains_of_both_ends_are_measured(monkeypatch):
-    """Of an untrained model, whose pixels are independent: all forget at once, and the law of u_1 is known."""
+    """Of an untrained model, whose pixels are nearly independent: all forget their start at
+    once."""
     for name, value in {"CHAINS": 40, "FORGET": 20, "TIMES": 30, "APART": 2}.items():
         monkeypatch.setattr(script, name, value)
     rbm = rbmkit.trajectory().rbm(0)
@@ -54,14 +56,16 @@ def test_chains_of_both_ends_are_measured(monkeypatch):
 
 def test_one_column_for_each_moment():
     u = np.linspace(-5, 5, 11)
-    one = Moment("epoch 1", u, np.array([u**2, u**2 + 1]), np.full((2, 11), 0.1), np.zeros((12, 784)))
+    sides = np.array([u**2, u**2 + 1])
+    one = Moment("epoch 1", u, sides, np.full((2, 11), 0.1), np.zeros((12, 784)))
     _, ax = opening([one, one, one])
     assert ax.shape == (2, 3)
     assert [panel.get_title() for panel in ax[0]] == ["epoch 1"] * 3
     left, right = ax[0, 0].containers
     assert left.get_label() == "chains from the left"
     np.testing.assert_allclose(right[0].get_ydata() - left[0].get_ydata(), 1)
-    assert np.nanmin(left[0].get_ydata()) == pytest.approx(-0.5)  # the mean of both sides begins at 0
+    # the mean of both sides begins at 0
+    assert np.nanmin(left[0].get_ydata()) == pytest.approx(-0.5)
 
 
 def test_mosaic_has_the_pictures_in_order():

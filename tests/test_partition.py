@@ -97,7 +97,6 @@ def test_one_loop_is_the_determinant_of_the_action(rbm):
     np.testing.assert_allclose(found.one_loop[0], found.log_z[0] - log_det / 2, rtol=1e-12)
 
 
-# ---------------------------------------------------------------- mean field
 def test_action_of_strong_fields_does_not_overflow():
     rbm = RBM(W=np.full((3, 2), 400.0), a=[-1200.0, 0, 0], b=[-200.0, 5.0])
     found = mean_field(rbm)
@@ -112,6 +111,7 @@ def test_action_of_strong_fields_does_not_overflow():
 
 # ---------------------------------------------------------------- estimates of ln Z
 def test_values_of_an_example():
+    """Those that notebook 3 prints for it."""
     rbm = example()
     assert exact_log_z(rbm) == pytest.approx(15.33541823, abs=1e-8)
     assert saddle_log_z(rbm) == pytest.approx(15.159764, abs=1e-6)
@@ -346,7 +346,7 @@ def test_explorer_shows_the_estimates_of_the_package(source):
     texts = [text.get_text() for text in source.figure("planted", 3.0, 1.0).axes[0].texts]
     hot = RBM(3 * rbm.W, 3 * rbm.a, 3 * rbm.b)
     assert texts[1] == f"{one_loop_log_z(hot) - exact_log_z(hot):+.3f}"
-    assert [text.get_text() for text in source.figure("planted", 5.0, 1.0).axes[0].texts][-1] == "diverges"
+    assert source.figure("planted", 5.0, 1.0).axes[0].texts[-1].get_text() == "diverges"
 
 
 def test_exact_potential_is_the_enumerated_density(source):

@@ -1,5 +1,7 @@
-"""The files around the code agree: dependencies, pins, commands, addresses; run.py sets up what it should."""
+"""The files around the code agree: dependencies, pins, commands, addresses; run.py sets up what it
+should."""
 
+import itertools
 import json
 import os
 import re
@@ -10,6 +12,7 @@ import subprocess
 import sys
 import tomllib
 import urllib.request
+from collections import defaultdict
 from types import SimpleNamespace
 
 import pytest
@@ -29,20 +32,24 @@ CONDA_NAMES = {"matplotlib-base": "matplotlib"}  # conda-forge name -> PyPI name
 def dependencies(*extras):
     """Canonical name -> version specifier, of the package and the given extras."""
     project = PYPROJECT["project"]
-    lines = project["dependencies"] + [line for extra in extras for line in project["optional-dependencies"][extra]]
+    lines = list(project["dependencies"])
+    for extra in extras:
+        lines += project["optional-dependencies"][extra]
     return {canonicalize_name(r.name): r.specifier for r in map(Requirement, lines)}
 
 
 def tracked_files():
     git = ["git", "-c", "safe.directory=*", "ls-files", "-z"]
-    listing = shutil.which("git") and subprocess.run(git, cwd=run.ROOT, capture_output=True, check=False)
-    if not listing or listing.returncode:
+    if shutil.which("git") is None:
+        pytest.skip("there is no git")
+    listing = subprocess.run(git, cwd=run.ROOT, capture_output=True, check=False)
+    if listing.returncode:
         pytest.skip("not a git checkout")
     paths = [run.ROOT / name for name in listing.stdout.decode().split("\0") if name]
     return [path for path in paths if path.is_file()]
 
 
-# ----------------------------------------------------------------------------------------------------- dependencies
+# ---------------------------------------------------------------- dependencies
 
 
 def test_environment_has_the_dependencies_of_pyproject():
@@ -54,7 +61,8 @@ def test_environment_has_the_dependencies_of_pyproject():
 
 
 def test_environment_takes_only_the_package_from_pip():
-    assert [entry for entry in ENVIRONMENT["dependencies"] if not isinstance(entry, str)] == [{"pip": ["-e ."]}]
+    others = [entry for entry in ENVIRONMENT["dependencies"] if not isinstance(entry, str)]
+    assert others == [{"pip": ["-e ."]}]
     assert ENVIRONMENT["channels"] == ["conda-forge"]
 
 
@@ -66,9 +74,12 @@ def test_constraints_are_exact_pins_without_hosts():
 
 def test_constraints_pin_every_direct_dependency_within_its_bounds():
     lines = (run.ROOT / "constraints.txt").read_text("utf-8").splitlines()
-    pins = [(canonicalize_name(r.name), next(iter(r.specifier)).version) for r in map(Requirement, lines)]
+    pins = defaultdict(list)
+    for pin in map(Requirement, lines):
+        (exact,) = pin.specifier
+        pins[canonicalize_name(pin.name)].append(exact.version)
     for name, bounds in dependencies(*PYPROJECT["project"]["optional-dependencies"]).items():
-        versions = [version for pinned, version in pins if pinned == name]
+        versions = pins[name]
         assert versions, f"{name} has no pin: remake constraints.txt"
         assert all(version in bounds for version in versions), f"{name} is pinned outside {bounds}"
 
@@ -77,19 +88,23 @@ def test_no_torch():
     assert not {"torch", "rbms"} & set(dependencies(*PYPROJECT["project"]["optional-dependencies"]))
 
 
-# --------------------------------------------------------------------------------------------- commands and addresses
+# ---------------------------------------------------------------- commands and addresses
 
 
 def test_ci_calls_the_test_command_of_the_readme():
-    script = run.ROOT / ".ci" / "run"
-    commands = [line for line in script.read_text("utf-8").splitlines() if line and not line.startswith("#")]
+    script = (run.ROOT / ".ci" / "run").read_text("utf-8")
+    commands = [line for line in script.splitlines() if line and not line.startswith("#")]
     assert commands[0] == "set -euo pipefail"
     assert commands[-1] == "python3 run.py test"
     assert re.search(r"^python3 run\.py test\b", README, re.MULTILINE)
-    assert re.search(r"^export RBMKIT_BROWSER=", script.read_text("utf-8"), re.MULTILINE)  # no test is skipped there
+    # no test is skipped there
+    assert re.search(r"^export RBMKIT_BROWSER=", script, re.MULTILINE)
 
 
-@pytest.mark.parametrize("command", "notebooks lab explore book slides student test sync measure".split())
+COMMANDS = ["notebooks", "lab", "explore", "book", "slides", "student", "test", "sync", "measure"]
+
+
+@pytest.mark.parametrize("command", COMMANDS)
 def test_commands_are_in_the_readme_and_the_help(command):
     assert f"run.py {command}" in README
     assert f"run.py {command}" in run.__doc__
@@ -97,20 +112,24 @@ def test_commands_are_in_the_readme_and_the_help(command):
 
 def commands(path):
     """The lines in blocks of code of a page, which a reader types."""
-    blocks = re.findall(r"^```(?:bash|sh|console)?\n(.*?)^```", path.read_text("utf-8"), re.MULTILINE | re.DOTALL)
+    fence = re.compile(r"^```(?:bash|sh|console)?\n(.*?)^```", re.MULTILINE | re.DOTALL)
+    blocks = fence.findall(path.read_text("utf-8"))
     return [line for block in blocks for line in block.splitlines()]
 
 
-PAGES = [run.ROOT / "README.md", run.ROOT / "CONTRIBUTING.md", *sorted((run.ROOT / "docs").glob("*.md"))]
-
-
+PAGES = [run.ROOT / name for name in ("README.md", "CONTRIBUTING.md")]
+PAGES += sorted((run.ROOT / "docs").glob("*.md"))
+NOTEBOOKS = sorted(run.NOTEBOOKS.glob("*.md"))
 NOBODY = r"rbmkit|your-?\w+|username|user|owner|example"
-PLACEHOLDER = re.compile(rf"(?i)github\.com/(?:{NOBODY})/|example\.(?:com|org)|<(?:url|address|repo)[^>]*>")
+PLACEHOLDER = re.compile(
+    rf"(?i)github\.com/(?:{NOBODY})/|example\.(?:com|org)|<(?:url|address|repo)[^>]*>"
+)
 
 
-@pytest.mark.parametrize("page", [*PAGES, *sorted(run.NOTEBOOKS.glob("*.md"))], ids=lambda page: page.name)
+@pytest.mark.parametrize("page", [*PAGES, *NOTEBOOKS], ids=lambda page: page.name)
 def test_no_page_needs_an_address_that_does_not_exist(page):
-    """Whoever reads this has the project from somewhere; an address that nobody set must not be followed."""
+    """Whoever reads this has the project from somewhere; an address that nobody set must not be
+    followed."""
     text = page.read_text("utf-8")
     assert PLACEHOLDER.findall(text) == []
     assert series.ADDRESS or "| Open in |" not in text
@@ -118,8 +137,8 @@ def test_no_page_needs_an_address_that_does_not_exist(page):
 
 
 def test_a_placeholder_is_found():
-    for line in ("git clone https://github.com/rbmkit/rbmkit", "git clone <url>", "https://github.com/username/x"):
-        assert PLACEHOLDER.search(line)
+    for address in ("https://github.com/rbmkit/rbmkit", "<url>", "https://github.com/username/x"):
+        assert PLACEHOLDER.search(f"git clone {address}")
     assert not PLACEHOLDER.search("https://github.com/DsysDML/rbms and <details>")
 
 
@@ -133,7 +152,8 @@ def test_citation_has_the_version_and_the_address_of_pyproject():
     citation = yaml.safe_load((run.ROOT / "CITATION.cff").read_text("utf-8"))
     assert citation.get("repository-code", "") == series.ADDRESS
     assert citation["version"] == PYPROJECT["project"]["version"]
-    assert all((run.ROOT / "docs" / "_static" / f"{site}.svg").is_file() for site in ("binder", "colab", "github"))
+    for site in ("binder", "colab", "github"):
+        assert (run.ROOT / "docs" / "_static" / f"{site}.svg").is_file()
 
 
 HERE, THERE = "https://github.com/one/physics", "https://github.com/two/rbms"
@@ -164,7 +184,8 @@ def test_the_address_goes_to_the_citation_and_the_notebooks_and_out_again(tmp_pa
         assert sum("install" in series.tags(cell) for cell in nb.cells) == bool(address)
         assert series.badges(text.stem).strip() in nb.cells[0].source
         assert ("| Open in |" in found) == bool(address)
-        assert (tmp_path / "CITATION.cff").read_text() == cited + f'repository-code: "{address}"\n' * bool(address)
+        line = f'repository-code: "{address}"\n' if address else ""
+        assert (tmp_path / "CITATION.cff").read_text() == cited + line
 
 
 def test_links_to_files_are_names_without_an_address(monkeypatch):
@@ -172,7 +193,8 @@ def test_links_to_files_are_names_without_an_address(monkeypatch):
     monkeypatch.setattr(series, "ADDRESS", "")
     assert series.addressed(text, r"rbmkit[^)]*") == "`a.py` and [b](../docs/b.md)"
     monkeypatch.setattr(series, "ADDRESS", HERE)
-    assert series.addressed(text, r"rbmkit[^)]*") == f"[`a.py`]({HERE}/blob/main/rbmkit/a.py) and [b](../docs/b.md)"
+    linked = f"[`a.py`]({HERE}/blob/main/rbmkit/a.py)"
+    assert series.addressed(text, r"rbmkit[^)]*") == f"{linked} and [b](../docs/b.md)"
 
 
 def test_licences_of_text_and_code_are_separate():
@@ -188,28 +210,34 @@ def test_readme_spells_out_the_options_of_the_notebook_tests():
 
 
 def test_no_machine_paths_or_lock_files():
-    machine_path = re.compile(rb"(?<![\w.*/-])/(" + rb"|".join([rb"work", rb"root", rb"tmp"]) + rb")/")
+    folders = b"|".join([b"work", b"root", b"tmp"])  # apart, or this line would be found
+    machine_path = re.compile(rb"(?<![\w.*/-])/(" + folders + rb")/")
+    lock_file = re.compile(r"uv\.lock|pylock\..*toml")
     paths = [p for p in tracked_files() if p.suffix != ".ipynb" and b"\0" not in p.read_bytes()]
     assert [p.name for p in paths if machine_path.search(p.read_bytes())] == []
-    assert [p.name for p in paths if p.name == "uv.lock" or re.fullmatch(r"pylock\..*toml", p.name)] == []
+    assert [p.name for p in paths if lock_file.fullmatch(p.name)] == []
+    assert machine_path.search(b"in " + b"/".join([b"", b"root", b"x.py"]))
 
 
 def test_ruff():
-    result = subprocess.run([sys.executable, "-m", "ruff", "check", "."], cwd=run.ROOT, capture_output=True, text=True)
+    command = [sys.executable, "-m", "ruff", "check", "."]
+    result = subprocess.run(command, cwd=run.ROOT, capture_output=True, text=True, check=False)
     assert result.returncode == 0, result.stdout + result.stderr
 
 
-# ------------------------------------------------------------------------------------------------------------ run.py
+# ---------------------------------------------------------------- run.py
 
 
 @pytest.fixture
 def project(tmp_path, monkeypatch):
-    """run.py moved to an empty folder, with the calls it makes recorded and answered with success."""
+    """run.py moved to an empty folder, with the calls it makes recorded and answered with
+    success."""
     (tmp_path / "pyproject.toml").write_text("")
     (tmp_path / "constraints.txt").write_text("")
-    paths = {"ROOT": tmp_path, "VENV": tmp_path, "PYTHON": tmp_path / "python", "STAMP": tmp_path / "stamp"}
-    for name, path in {**paths, "NOTEBOOKS": tmp_path / "notebooks"}.items():
-        monkeypatch.setattr(run, name, path)
+    for name in ("ROOT", "VENV"):
+        monkeypatch.setattr(run, name, tmp_path)
+    for name in ("PYTHON", "STAMP", "NOTEBOOKS"):
+        monkeypatch.setattr(run, name, tmp_path / name.lower())
     monkeypatch.setattr(run, "SERIES", ["01_a"])
     log = SimpleNamespace(commands=[], fail=None)
 
@@ -239,10 +267,10 @@ def test_set_up_installs_once(project):
 
 
 def test_extras_are_added_when_first_asked_for(project):
-    asked = [["notebooks"], ["notebooks", "book"], ["notebooks"], ["notebooks", "book", "test"], ["notebooks", "book"]]
-    for extras in asked:
-        run.set_up(extras)
-    installed = [word for words in project.commands if "install" in words for word in words if word.startswith(".[")]
+    for more in ([], ["book"], [], ["book", "test"], ["book"]):
+        run.set_up(["notebooks", *more])
+    words = itertools.chain.from_iterable(project.commands)
+    installed = [word for word in words if word.startswith(".[")]
     assert installed == [".[notebooks]", ".[book,notebooks]", ".[book,notebooks,test]"]
 
 
@@ -269,6 +297,7 @@ def test_settings_of_pip_for_other_projects_do_not_count(project, monkeypatch):
     run.set_up(["notebooks"])
     install = next(k for k, words in enumerate(project.commands) if "install" in words)
     assert environments[install] == "0"
+
 
 @pytest.mark.parametrize("name", ["pyproject.toml", "constraints.txt"])
 def test_set_up_installs_again_after_a_change(project, name):
@@ -353,14 +382,16 @@ def test_measure_writes_the_cost_file_and_the_tables(project, monkeypatch):
     monkeypatch.setattr(run, "execute", lambda path, *where: (0, 61.2, 1.234))
     assert run.main(["measure"]) == 0
     costs = json.loads(run.COST.read_text())
-    assert costs == {"01_a": {"gigabytes": 1.2, "seconds": 65}, "02_b": {"gigabytes": 1, "seconds": 1}}
+    new = {"gigabytes": 1.2, "seconds": 65}
+    kept = {"gigabytes": 1, "seconds": 1}
+    assert costs == {"01_a": new, "02_b": kept}
     assert project.commands[-1] == ["-m", "tools.series"]
 
 
-@pytest.mark.skipif(not hasattr(os, "wait4"), reason="Windows does not tell the memory of a finished process")
+@pytest.mark.skipif(not hasattr(os, "wait4"), reason="Windows tells no memory of what has ended")
 def test_memory_of_the_kernel_is_measured():
-    """A process whose child takes 300 MB, as nbconvert and its kernel; started by a small process, as run.py is:
-    Linux counts to a new process what the one that started it had used."""
+    """A process whose child takes 300 MB, as nbconvert and its kernel; started by a small process,
+    as run.py is: Linux counts to a new process what the one that started it had used."""
     grandchild = "x = bytearray(300_000_000); x[::4096] = x[::4096]"
     child = f"import subprocess, sys; subprocess.call([sys.executable, '-c', {grandchild!r}])"
     small = f"""
@@ -383,17 +414,20 @@ def test_tables_are_stamped(tmp_path, monkeypatch):
     row = "| [a](01_a.ipynb) | [x](https://y/01_a.ipynb) | planned |"
     (tmp_path / "README.md").write_text(row.replace("(01", "(notebooks/01") + "\nb")
     (tmp_path / "00_index.md").write_text(row)
-    (tmp_path / "01_a.md").write_text("| Run time, memory | ? |\n| Code | z |")
-    (tmp_path / "01_a.ipynb").write_text(json.dumps({"source": "| Run time, memory | ? |\n| Code | z |"}))
+    table = "| Run time, memory | ? |\n| Code | z |"
+    (tmp_path / "01_a.md").write_text(table)
+    (tmp_path / "01_a.ipynb").write_text(json.dumps({"source": table}))
     series.stamp()
-    assert (tmp_path / "README.md").read_text().splitlines()[0].endswith("01_a.ipynb) | 65 s, 1.2 GB |")
-    assert (tmp_path / "00_index.md").read_text().endswith("01_a.ipynb) | 65 s, 1.2 GB |")
+    stamped = "01_a.ipynb) | 65 s, 1.2 GB |"
+    assert (tmp_path / "README.md").read_text().splitlines()[0].endswith(stamped)
+    assert (tmp_path / "00_index.md").read_text().endswith(stamped)
     for path in ("01_a.md", "01_a.ipynb"):
-        assert "| Run time, memory | about 65 s and 1.2 GB on 2 cores |" in (tmp_path / path).read_text()
-        assert "| Code | z |" in (tmp_path / path).read_text()
+        text = (tmp_path / path).read_text()
+        assert "| Run time, memory | about 65 s and 1.2 GB on 2 cores |" in text
+        assert "| Code | z |" in text
 
 
-# ----------------------------------------------------------------------------------------------------------- servers
+# ---------------------------------------------------------------- servers
 
 
 @pytest.fixture
@@ -453,9 +487,14 @@ def test_book_is_served_until_ctrl_c(tmp_path):
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    code = f"import pathlib, sys; from tools import book; book.HTML = pathlib.Path({str(tmp_path)!r}); "
-    code += f"sys.exit(book.serve({port}))"
-    with subprocess.Popen([sys.executable, "-c", code], cwd=run.ROOT, stdout=-1, stderr=-1, text=True) as server:
+    code = f"""
+import pathlib, sys
+from tools import book
+book.HTML = pathlib.Path({str(tmp_path)!r})
+sys.exit(book.serve({port}))
+"""
+    heard = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    with subprocess.Popen([sys.executable, "-c", code], cwd=run.ROOT, **heard) as server:
         assert f"http://127.0.0.1:{port}/ until Ctrl+C" in server.stdout.readline()
         with urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=60) as answer:
             assert answer.read() == b"the book"
@@ -466,7 +505,12 @@ def test_book_is_served_until_ctrl_c(tmp_path):
 
 def test_servers_listen_here_only_unless_asked(monkeypatch):
     asked = []
-    monkeypatch.setattr(explore, "serve", lambda ip, port, readers, browser: asked.append((ip, port)) or 0)
+
+    def serve(ip, port, readers, browser):
+        asked.append((ip, port))
+        return 0
+
+    monkeypatch.setattr(explore, "serve", serve)
     assert explore.main([]) == 0
     assert explore.main(["--ip", "0.0.0.0"]) == 0
     assert asked == [("127.0.0.1", 8866), ("0.0.0.0", 8866)]

@@ -41,7 +41,8 @@ def test_kurtosis_by_enumeration():
     vectors = np.column_stack([unit_vector(10, seed) for seed in range(3)]) * [1, 2, 0.1]
     z = states(10) @ vectors
     z -= z.mean(axis=0)
-    np.testing.assert_allclose(kurtosis(vectors), (z**4).mean(axis=0) / (z**2).mean(axis=0) ** 2, rtol=1e-12)
+    by_hand = (z**4).mean(axis=0) / (z**2).mean(axis=0) ** 2
+    np.testing.assert_allclose(kurtosis(vectors), by_hand, rtol=1e-12)
 
 
 def test_kurtosis_of_one_unit_is_one():
@@ -73,17 +74,21 @@ def test_log_density_by_enumeration(seed):
     centre = expected > expected.max() + np.log(2e-6)
     assert centre.sum() > 15
     np.testing.assert_allclose(found[centre], expected[centre], atol=1e-8)
-    np.testing.assert_allclose(found, expected, atol=0.02)  # the tails, where only a few of 12 units can still move
+    # the tails, where only a few of 12 units can still move
+    np.testing.assert_allclose(found, expected, atol=0.02)
 
 
 def log_density_by_contour(vector, x):
-    """Fourier inversion along the line through the saddle point: a full integral, accurate in the tails too."""
-    c, z = np.abs(vector) / 2, abs(x - vector.sum() / 2)
+    """Fourier inversion along the line through the saddle point: a full integral, accurate in the
+    tails too."""
+    c = np.abs(vector) / 2
+    z = abs(x - vector.sum() / 2)
     t0 = brentq(lambda t: c @ np.tanh(t * c) - z, 0, 1e5)
     t = np.linspace(-1, 1, 801) * 12 / np.sqrt(c**2 @ np.cosh(t0 * c) ** -2)
     log_phi = np.log(np.cosh(np.outer(t0 + 1j * t, c))).sum(axis=1)
     peak = np.log(np.cosh(t0 * c)).sum()
-    return peak - t0 * z + np.log(np.trapezoid(np.exp(log_phi - peak - 1j * t * z).real, t) / (2 * np.pi))
+    integral = np.trapezoid(np.exp(log_phi - peak - 1j * t * z).real, t)
+    return peak - t0 * z + np.log(integral / (2 * np.pi))
 
 
 def test_log_density_from_the_centre_to_far_tails():
@@ -97,20 +102,25 @@ def test_log_density_from_the_centre_to_far_tails():
 
 def test_log_density_is_normalised_symmetric_and_compact():
     vector = unit_vector(200, 4)
-    mu, edge = vector.sum() / 2, np.abs(vector).sum() / 2
+    mu = vector.sum() / 2
+    edge = np.abs(vector).sum() / 2
     z = np.linspace(-edge, edge, 2001)
     density = np.exp(log_density(vector, mu + z))
     assert density.sum() * (z[1] - z[0]) == pytest.approx(1, abs=1e-6)
     assert (density * z**2).sum() * (z[1] - z[0]) == pytest.approx(1 / 4, abs=1e-6)
-    np.testing.assert_allclose(log_density(vector, mu + z[5:900]), log_density(vector, mu - z[5:900]), atol=1e-8)
+    right, left = (log_density(vector, mu + sign * z[5:900]) for sign in (1, -1))
+    np.testing.assert_allclose(right, left, atol=1e-8)
     near = mu + edge * np.array([0.9, 0.99, 0.9999, 1 - 1e-8])
     assert np.all(np.diff(log_density(vector, near)) < 0)
-    np.testing.assert_array_equal(log_density(vector, mu + edge * np.array([1.0, -1.0, 1.5])), -np.inf)
+    outside = mu + edge * np.array([1.0, -1.0, 1.5])
+    np.testing.assert_array_equal(log_density(vector, outside), -np.inf)
 
 
 def test_log_density_of_u_and_w():
-    """u = (x + y) / sqrt 2 up to a shift: the marginal of the joined vector; its excess kurtosis is (g_x + g_y) / 4."""
-    x_mode, y_mode = unit_vector(50, 1), unit_vector(30, 2)
+    """u = (x + y) / sqrt 2 up to a shift: the marginal of the joined vector; its excess kurtosis is
+    (g_x + g_y) / 4."""
+    x_mode = unit_vector(50, 1)
+    y_mode = unit_vector(30, 2)
     joined = np.concatenate([x_mode, y_mode]) / np.sqrt(2)
     excess = [kurtosis(vector[:, None])[0] - 3 for vector in (x_mode, y_mode, joined)]
     assert excess[2] == pytest.approx((excess[0] + excess[1]) / 4)
@@ -118,9 +128,11 @@ def test_log_density_of_u_and_w():
 
 
 def test_quartic_form_of_the_marginal_near_its_centre():
-    """-ln density = t^2 (1 + g/2) / 2 - g t^4 / 24 + const, t = 2 (x - mu), with corrections of order g^2."""
+    """-ln density = t^2 (1 + g/2) / 2 - g t^4 / 24 + const, t = 2 (x - mu), with corrections of
+    order g^2."""
     vector = unit_vector(784, 5)
-    g, t = kurtosis(vector[:, None])[0] - 3, np.linspace(-1.5, 1.5, 7)
+    g = kurtosis(vector[:, None])[0] - 3
+    t = np.linspace(-1.5, 1.5, 7)
     potential = -log_density(vector, vector.sum() / 2 + t / 2)
     quartic = t**2 / 2 * (1 + g / 2) - g * t**4 / 24
     gauss_error = np.abs(potential - potential[3] - t**2 / 2).max()

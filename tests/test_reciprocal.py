@@ -216,7 +216,7 @@ def test_flow_rests_at_the_saddle():
     np.testing.assert_allclose(path[1], [m.x0[0], m.y0[0]], atol=1e-10)
 
 
-# ---------------------------------------------------------------- gaps, and the mean
+# ---------------------------------------------------------------- the mean
 def test_without_removes_one_picture_and_one_pattern_and_nothing_else():
     rng = np.random.default_rng(2)
     p = rng.normal(size=30)

@@ -9,7 +9,6 @@ from rbmkit.reciprocal import modes
 pytestmark = pytest.mark.usefixtures("one_thread")
 
 
-# ---------------------------------------------------------------- oscillators of an RBM
 def random_rbm(N=7, M=5):
     rng = np.random.default_rng(3)
     return RBM(W=rng.normal(0, 0.6, (N, M)), a=rng.normal(size=N), b=rng.normal(size=M))

@@ -117,7 +117,7 @@ def test_marchenko_pastur_refuses_nonsense():
         fit_marchenko_pastur(np.ones(5), 3, 4)
 
 
-# ---------------------------------------------------------------- gaps, and the mean
+# ---------------------------------------------------------------- gaps
 def smooth_spectrum(rng, kind, n=60):
     steps = rng.exponential(size=n)
     t = np.cumsum(steps if kind == "independent" else np.sqrt(4 / np.pi * steps))

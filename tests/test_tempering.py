@@ -2,10 +2,6 @@
 within its error."""
 
 import doctest
-import json
-import os
-import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -234,40 +230,9 @@ def test_damaged_and_foreign_files_are_refused(tmp_path):
         Tempering.resume(tmp_path / "run.npz")
 
 
-THREADS = """
-import hashlib, json, numba, numpy as np
-from rbmkit import RBM, Tempering, independent
-rng = np.random.default_rng(1)
-rbm, other = (
-    RBM(rng.normal(0, 0.3, (70, 130)), rng.normal(size=70), rng.normal(size=130)) for _ in range(2)
-)
-found = []
-for threads in (1, 2):
-    numba.set_num_threads(threads)
-    path = [independent(rbm), other, rbm]
-    run = Tempering(path, ladders=37, rungs=np.linspace(0, 2, 9), rng=2).run(60, every=7)
-    parts = run.states, run.samples, np.concatenate(run._works), run._replica
-    found.append([hashlib.sha256(np.ascontiguousarray(x).tobytes()).hexdigest() for x in parts])
-print(json.dumps(found))
-"""
-
-
-def test_one_and_two_threads_give_the_same_numbers():
-    environment = os.environ | {"NUMBA_NUM_THREADS": "2"}
-    run = subprocess.run(
-        [sys.executable, "-c", THREADS],
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert run.returncode == 0, run.stderr
-    one, two = json.loads(run.stdout)
-    assert one == two
-
-
-@pytest.mark.parametrize("chunk", [1, 5, 100])
+@pytest.mark.parametrize("chunk", [1, 12, 30])
 def test_chunks_do_not_change_the_numbers(chunk, monkeypatch):
+    """256, 1, 12 and 30 chains are all 19 ladders, one, four and ten: three rungs share a W."""
     path = paths()["trajectory"]
     runs = []
     for size in (256, chunk):

@@ -248,7 +248,7 @@ def test_training_follows_the_data_means_without_couplings():
 
 
 def test_chain_states_are_the_chains_of_the_last_update():
-    assert_method = {}
+    last = {}
     for method in ("PCD", "CD", "Rdm"):
         run = Training(START, DATA, method=method, steps=1, batch_size=40, rng=9)
         first = run.chain_states
@@ -258,9 +258,9 @@ def test_chain_states_are_the_chains_of_the_last_update():
         assert set(np.unique(states)) == {0, 1}
         states[:] = 7  # a copy: the training does not see this
         assert run.chain_states.max() == 1
-        assert_method[method] = run.chain_states
-    assert (assert_method["PCD"] != assert_method["CD"]).any()
-    assert (assert_method["PCD"] != assert_method["Rdm"]).any()
+        last[method] = run.chain_states
+    assert (last["PCD"] != last["CD"]).any()
+    assert (last["PCD"] != last["Rdm"]).any()
 
 
 def test_persistent_chains_start_at_data_points():
