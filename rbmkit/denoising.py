@@ -42,7 +42,8 @@ from rbmkit.model import RBM, softplus
 from rbmkit.sampling import arranged, chunk_size, draw_seed, random_states, threads_for
 
 METHODS = ("exact", "gibbs", "mean field", "tap")
-_ENUMERATED = 12  # hidden units up to which the mean is exact: a sum over all h for every path and step
+# hidden units up to which the mean is exact: a sum over all h for every path and step
+_ENUMERATED = 12
 _WORK = 2**20  # paths x hidden states x pixels at a time
 
 
