@@ -2,9 +2,10 @@
 
 python benchmarks/busy.py [--busy N] [--rounds N]
 
-Times a Gibbs step of 500 chains and a PCD-1 update (784 visible and 500 hidden units) in processes of their own, one
-contender after the other, round by round: one thread, and all threads, which sleep while they wait.
-Prints medians in milliseconds, with the quartiles over the rounds, on a quiet machine and beside N busy processes.
+Times a Gibbs step of 500 chains and a PCD-1 update (784 visible and 500 hidden units) in processes
+of their own, one contender after the other, round by round: one thread, and all threads, which
+sleep while they wait. Prints medians in milliseconds, with the quartiles over the rounds, on a
+quiet machine and beside N busy processes.
 """
 
 from __future__ import annotations
@@ -57,12 +58,9 @@ def table(title: str, rounds: int) -> None:
             found[name].append(measure(setting))
     print(f"\n{title}\n\n| | Gibbs step, ms | PCD-1 update, ms |\n|---|---|---|")
     for name, rows in found.items():
-        columns = [statistics.quantiles(column, n=4) for column in zip(*rows)]
-        print(
-            f"| {name} | "
-            + " | ".join(f"{m:.2f} ({a:.2f} - {b:.2f})" for a, m, b in columns)
-            + " |"
-        )
+        quartiles = [statistics.quantiles(column, n=4) for column in zip(*rows)]
+        cells = [f"{median:.2f} ({low:.2f} - {high:.2f})" for low, median, high in quartiles]
+        print(f"| {name} | {' | '.join(cells)} |")
 
 
 def main() -> None:

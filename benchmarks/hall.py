@@ -1,7 +1,6 @@
 """A class at the explorers: real browsers that open pages and move sliders at the same time.
 
-    python benchmarks/hall.py [READERS]  # 8 unless given; about a minute and a half on 2 quiet
-    cores
+    python benchmarks/hall.py [READERS]     # 8 unless given; about 90 s on 2 quiet cores
 
 Starts `run.py explore` and one Chromium with as many separate readers. Goals: a first page within 3
 s when nobody else is there, all readers ready within 20 s, a slider that answers within 1 s
@@ -81,19 +80,20 @@ def family(pid):
 
 def memory(pid):
     """Gigabytes of a process and those that it started; what they share is counted once."""
-    own = (
-        re.search(r"(?m)^Pss:\s+(\d+) kB", Path(f"/proc/{one}/smaps_rollup").read_text())
-        for one in family(pid)
-    )
-    return sum(int(found[1]) for found in own) * 1024 / 1e9
+    kilobytes = 0
+    for one in family(pid):
+        told = Path(f"/proc/{one}/smaps_rollup").read_text()
+        kilobytes += int(re.search(r"(?m)^Pss:\s+(\d+) kB", told)[1])
+    return kilobytes * 1024 / 1e9
 
 
 def processor(pid):
     """Seconds that the processors have worked for a process and those that it started."""
-    fields = (
-        Path(f"/proc/{one}/stat").read_text().rpartition(")")[2].split() for one in family(pid)
-    )
-    return sum(int(one[11]) + int(one[12]) for one in fields) / os.sysconf("SC_CLK_TCK")
+    ticks = 0
+    for one in family(pid):
+        fields = Path(f"/proc/{one}/stat").read_text().rpartition(")")[2].split()
+        ticks += int(fields[11]) + int(fields[12])
+    return ticks / os.sysconf("SC_CLK_TCK")
 
 
 def load():
@@ -102,9 +102,13 @@ def load():
 
 def start_server(log):
     """The server, its address, and the seconds until all explorers are loaded."""
-    port, start = free_port(), time.perf_counter()
-    command = [sys.executable, "-m", "tools.explore", "--no-browser", f"--port={port}", "--readers=1000"]
-    process = subprocess.Popen(command, cwd=series.ROOT, stdout=subprocess.PIPE, stderr=log, text=True)
+    port = free_port()
+    start = time.perf_counter()
+    options = ["--no-browser", f"--port={port}", "--readers=1000"]
+    command = [sys.executable, "-m", "tools.explore", *options]
+    process = subprocess.Popen(
+        command, cwd=series.ROOT, stdout=subprocess.PIPE, stderr=log, text=True
+    )
     wanted = len(NOTEBOOKS)
     for line in process.stdout:
         wanted -= "loaded:" in line
@@ -114,8 +118,12 @@ def start_server(log):
 
 
 def measure(browser, address, readers, pid):
-    """Seconds to the first page, to all pages, of all answers (a list per reader), and of processors per answer."""
-    addresses = [f"{address}/{name}" for name in EXPLORERS if name != "completion"]  # which asks for no pictures
+    """Seconds to the first page, to all pages, of all answers, and of processors per answer.
+
+    The answers are a list for each reader.
+    """
+    # completion asks for no pictures
+    addresses = [f"{address}/{name}" for name in EXPLORERS if name != "completion"]
     alone = browser.new_context().new_page()
     start = time.perf_counter()
     alone.goto(addresses[0])
@@ -166,18 +174,14 @@ def main():
     print("| | measured | goal | |\n|---|---|---|---|")
     verdict("first page, nobody else there", first, 3)
     verdict(f"{readers} readers ready", everybody, 20)
-    verdict(
-        f"answers of sliders, median of {sum(map(len, times))}", np.median(np.concatenate(times)), 1
-    )
-    print(f"| the same for the slowest reader | {max(np.median(one) for one in times):.2f} s | | |")
-    print(
-        f"| 90 % of all answers are within | {np.quantile(np.concatenate(times), 0.9):.2f} s | | |"
-    )
+    every = np.concatenate(times)
+    slowest = max(np.median(one) for one in times)
+    verdict(f"answers of sliders, median of {len(every)}", np.median(every), 1)
+    print(f"| the same for the slowest reader | {slowest:.2f} s | | |")
+    print(f"| 90 % of all answers are within | {np.quantile(every, 0.9):.2f} s | | |")
     print(f"| processor time of the server per answer | {work:.3f} s | | |")
-    print(
-        f"| lines in the log | {len(said.splitlines())} | 0 | {'FAIL' if said else 'pass'} "
-        f"|\n{said}"
-    )
+    print(f"| lines in the log | {len(said.splitlines())} | 0 | {'FAIL' if said else 'pass'} |")
+    print(said)
 
 
 if __name__ == "__main__":

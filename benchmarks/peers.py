@@ -56,9 +56,8 @@ def _fused(field, bias, beta, seed, layer, out):
         for j in range(field.shape[1]):
             z = beta * (field[c, j] + bias[j])
             e = exp_negative(-abs(z))
-            out[c, j] = uniform(key, j) * (np.float32(1) + e) <= (
-                np.float32(1) if z >= np.float32(0) else e
-            )
+            on = np.float32(1) if z >= np.float32(0) else e
+            out[c, j] = uniform(key, j) * (np.float32(1) + e) <= on
 
 
 def fused_pair(rbm, n, beta):
@@ -246,8 +245,7 @@ def numpy_log_z(rbm, rows=2**13):
     each chunk."""
     parts = []
     for first in range(0, 2**rbm.M, rows):
-        h = (np.arange(first, min(first + rows, 2**rbm.M))[:, None] >> np.arange(rbm.M) & 1).astype(
-            float
-        )
+        codes = np.arange(first, min(first + rows, 2**rbm.M))
+        h = (codes[:, None] >> np.arange(rbm.M) & 1).astype(float)
         parts.append(logsumexp(h @ rbm.b + np.logaddexp(0, h @ rbm.W.T + rbm.a).sum(axis=1)))
     return float(logsumexp(parts))

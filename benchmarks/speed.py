@@ -1,14 +1,16 @@
-"""How fast is rbmkit? One run: Gibbs steps, training, annealing and enumeration, beside other packages and bare sgemm.
+"""How fast is rbmkit? Gibbs steps, training, annealing and enumeration, beside other packages.
 
-    python benchmarks/speed.py [--long] [--quick] [--unset] [--avx2]
+    python benchmarks/speed.py [--long] [--quick] [--unset] [--avx2] [--short]
 
     --long   also ln Z with 25 hidden units, and a finer scaling curve
     --quick  fewer rounds: checks that everything runs
     --unset  run once more in a process without the environment variables that steer BLAS and OpenMP
     --avx2   then Gibbs steps and training once more with AVX2 only, ours and OpenBLAS
+    --short  Gibbs steps and training only
 
-`benchmarks/README.md` explains the rows and holds a table of results. scikit-learn is needed, rbms (with torch) is used
-if it can be imported.
+Beside other packages stand bare matrix products (sgemm). `benchmarks/README.md` explains the rows
+and holds a table of results. scikit-learn is needed, rbms (with torch) is used if it can be
+imported.
 """
 
 import argparse
@@ -19,6 +21,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from functools import partial
 from pathlib import Path
 
 import llvmlite.binding as llvm
@@ -32,11 +35,9 @@ import rbmkit
 from rbmkit import RBM, SGD, Training, ais, exact_log_z, gibbs, mnist
 from rbmkit.data import data_folder
 
-N, CHAINS, RATE = (
-    784,
-    500,
-    1e-4,
-)  # a small learning rate: the weights stay as they are while updates are timed
+N = 784  # pixels
+CHAINS = 500
+RATE = 1e-4  # of learning; so small that the weights stay as they are while updates are timed
 STEERING = re.compile(
     r"(OMP|GOMP|KMP|MKL|OPENBLAS|GOTO|BLIS|BLAS|NVPL|VECLIB|NUMEXPR|NUMBA_(NUM_THREADS|THREADING))_?"
 )
@@ -48,7 +49,7 @@ AVX2 = {
 }
 
 
-# ---- models and chains -----------------------------------------------------------------------------------------------
+# ---- models and chains ---------------------------------------------------------------------------
 def trained_model(data: np.ndarray) -> tuple[RBM, str]:
     """The checkpoint with 500 hidden units if it is there, else a quick one."""
     if (data_folder() / "rbm_mnist_500.npz").exists():
@@ -73,7 +74,7 @@ def samples(rbm: RBM, start: np.ndarray, beta: float = 1.0) -> np.ndarray:
     return gibbs(rbm, start, steps=100, rng=3, beta=beta).v
 
 
-# ---- tables ----------------------------------------------------------------------------------------------------------
+# ---- tables --------------------------------------------------------------------------------------
 def table(head: list[str], rows: list[list[str]]) -> None:
     print("| " + " | ".join(head) + " |")
     print("|" + "---|" * len(head))
@@ -87,11 +88,9 @@ def results(title: str, contenders: dict[str, Contender]) -> None:
     print(f"### {title}\n")
     rows = []
     for name, c in contenders.items():
-        low, high = c.quartiles
+        quartiles = " - ".join(map(milliseconds, c.quartiles))
         ratio = f"{c.median / contenders[US].median:.2f}"
-        rows.append(
-            [name, milliseconds(c.median), f"{milliseconds(low)} - {milliseconds(high)}", ratio]
-        )
+        rows.append([name, milliseconds(c.median), quartiles, ratio])
     table(["contender", "median, ms", "quartiles, ms", "times ours"], rows)
 
 
@@ -117,49 +116,62 @@ class Gates:
         self.rows.append([what, f"{value:.3g}{unit}", goal, "pass" if passed else "FAIL"])
 
 
-# ---- sections --------------------------------------------------------------------------------------------------------
+# ---- sections ------------------------------------------------------------------------------------
 def gibbs_section(rbm: RBM, v: np.ndarray, rounds: int, gates: Gates) -> None:
-    rng, sgemm = np.random.default_rng(5), peers.sgemm_pair(rbm, len(v))
-    off = RBM(
-        rbm.W, rbm.a - 300, rbm.b - 300
-    )  # never a unit on: the draw and the making of the sums remain
+    rng = np.random.default_rng(5)
+    sgemm = peers.sgemm_pair(rbm, len(v))
+    # never a unit on: the draw and the making of the sums remain
+    off = RBM(rbm.W, rbm.a - 300, rbm.b - 300)
+
+    def step():
+        gibbs(rbm, v, steps=1, rng=rng)
+
+    def ten_steps():
+        gibbs(rbm, v, steps=10, rng=rng)
+
+    def ten_steps_off():
+        gibbs(off, 0 * v, steps=10, rng=rng)
+
     contenders = {
-        US: lambda: gibbs(rbm, v, steps=1, rng=rng),
-        "rbmkit, 10 steps in a call": Contender(lambda: gibbs(rbm, v, steps=10, rng=rng), units=10),
-        "rbmkit, all units off (no rows to add)": Contender(
-            lambda: gibbs(off, 0 * v, steps=10, rng=rng), units=10
-        ),
+        US: step,
+        "rbmkit, 10 steps in a call": Contender(ten_steps, units=10),
+        "rbmkit, all units off (no rows to add)": Contender(ten_steps_off, units=10),
         **peers.gibbs_steps(rbm, v),
         "2 sgemm alone": sgemm,
-        "rbmkit right after a threaded sgemm (the trap)": Contender(
-            lambda: gibbs(rbm, v, steps=1, rng=rng), 1, sgemm
-        ),
+        "rbmkit right after a threaded sgemm (the trap)": Contender(step, before=sgemm),
     }
     contenders = interleave(contenders, rounds=rounds)
     results(f"One Gibbs step v -> h -> v, {len(v)} chains", contenders)
-    gates.at_most(
-        "Gibbs step: ours / 2 sgemm",
-        contenders[US].median / contenders["2 sgemm alone"].median,
-        0.40,
-    )
+    ratio = contenders[US].median / contenders["2 sgemm alone"].median
+    gates.at_most("Gibbs step: ours / 2 sgemm", ratio, 0.40)
     gates.at_least("Gibbs step", contenders, "scikit-learn", 8)
     gates.at_least("Gibbs step", contenders, "rbms", 7)
     limits(rbm, v, contenders)
 
 
 def limits(rbm: RBM, v: np.ndarray, contenders: dict[str, Contender]) -> None:
-    """What the step spends its time on: bytes of rows added per second, and the share of what is not adding."""
+    """What the step spends its time on.
+
+    Bytes of rows added per second, and the share of what is not adding.
+    """
     h = gibbs(rbm, v, steps=1, rng=6).h
-    groups = [
-        np.pad(x, ((0, 0), (0, -x.shape[1] % 4))).reshape(len(x), -1, 4).any(axis=2) for x in (v, h)
-    ]
-    size = 4.0 * (groups[0].sum() * rbm.M + groups[1].sum() * rbm.N)
+    groups_v = groups_on(v)
+    groups_h = groups_on(h)
+    size = 4.0 * (groups_v.sum() * rbm.M + groups_h.sum() * rbm.N)
     step, draw = (list(contenders.values())[k].median for k in (1, 2))
+    speed = size / (step - draw)
     print(
-        f"v is {v.mean():.0%} on ({groups[0].mean():.0%} of its groups of four), h {h.mean():.0%} "
-        f"({groups[1].mean():.0%}): {size / 1e6:.0f} MB of rows are added per step. The draw and making the sums "
-        f"take {draw / step:.0%} of the step; in the rest, rows pass at {size / (step - draw) / 1e9:.0f} GB/s.\n"
+        f"v is {v.mean():.0%} on ({groups_v.mean():.0%} of its groups of four), h {h.mean():.0%} "
+        f"({groups_h.mean():.0%}): {size / 1e6:.0f} MB of rows are added per step. The draw and "
+        f"making the sums take {draw / step:.0%} of the step; in the rest, rows pass at "
+        f"{speed / 1e9:.0f} GB/s.\n"
     )
+
+
+def groups_on(states: np.ndarray) -> np.ndarray:
+    """Of each four units in a row, is one on? For states (n, units), (n, groups)."""
+    padded = np.pad(states, ((0, 0), (0, -states.shape[1] % 4)))
+    return padded.reshape(len(states), -1, 4).any(axis=2)
 
 
 def training_section(rbm: RBM, data: np.ndarray, v: np.ndarray, rounds: int, gates: Gates) -> None:
@@ -168,10 +180,8 @@ def training_section(rbm: RBM, data: np.ndarray, v: np.ndarray, rounds: int, gat
         plain, centred = (Training(rbm, data, centred=flag, **options) for flag in (False, True))
         part = 10 / plain.updates_per_epoch
         contenders = {
-            US: Contender(lambda run=plain, part=part: run.run(part, progress=False), units=10),
-            "rbmkit, centred": Contender(
-                lambda run=centred, part=part: run.run(part, progress=False), units=10
-            ),
+            US: Contender(partial(plain.run, part, progress=False), units=10),
+            "rbmkit, centred": Contender(partial(centred.run, part, progress=False), units=10),
             **peers.pcd_updates(rbm, data[:CHAINS], v, steps, RATE),
         }
         contenders = interleave(contenders, rounds=rounds)
@@ -207,13 +217,15 @@ def enumeration_section(rbm: RBM, rounds: int, gates: Gates, long: bool) -> None
         large = RBM(rbm.W[:, :25], rbm.a, rbm.b[:25])
         start = time.perf_counter()
         exact_log_z(large)
-        print(
-            f"M = 25: {time.perf_counter() - start:.2f} s. M = 20 differs from NumPy by {difference:.1e} nats.\n"
-        )
+        seconds = time.perf_counter() - start
+        print(f"M = 25: {seconds:.2f} s. M = 20 differs from NumPy by {difference:.1e} nats.\n")
 
 
 def shapes_section(rbm: RBM, data: np.ndarray, v: np.ndarray, rounds: int, gates: Gates) -> None:
-    """Where the sums might lose: other sizes, dense states, other temperatures; beside sgemm plus a fused pass."""
+    """Where the sums might lose: other sizes, dense states, other temperatures.
+
+    Beside two sgemm plus a fused pass over their results.
+    """
     many = np.tile(v, (10, 1))
     wide = quick_model(data[:30_000], 3000, steps=1, epochs=1)
     cases = {
@@ -230,22 +242,19 @@ def shapes_section(rbm: RBM, data: np.ndarray, v: np.ndarray, rounds: int, gates
     print("### One Gibbs step at other sizes and densities\n")
     rows = []
     for name, (model, start, beta) in cases.items():
+        step = partial(gibbs, model, start, steps=1, rng=9, beta=beta)
         contenders = {
-            US: lambda model=model, start=start, beta=beta: gibbs(
-                model, start, steps=1, rng=9, beta=beta
-            ),
+            US: step,
             "sgemm": peers.sgemm_pair(model, len(start)),
             "fused": peers.fused_pair(model, len(start), beta),
         }
         ours, sgemm, fused = (c.median for c in interleave(contenders, rounds=rounds).values())
-        h = gibbs(model, start, steps=1, rng=9, beta=beta).h
-        density = f"{start.mean():.0%}, {h.mean():.0%}"
+        density = f"{start.mean():.0%}, {step().h.mean():.0%}"
         ratio = ours / (sgemm + fused)
         rows.append([name, density, *map(milliseconds, (ours, sgemm, fused)), f"{ratio:.2f}"])
         gates.at_most(f"{name}: ours / (2 sgemm + fused pass)", ratio, 1.0)
-    table(
-        ["case", "v, h on", "ours, ms", "2 sgemm, ms", "fused passes, ms", "ours / their sum"], rows
-    )
+    head = ["case", "v, h on", "ours, ms", "2 sgemm, ms", "fused passes, ms", "ours / their sum"]
+    table(head, rows)
 
 
 def scaling_section(rbm: RBM, v: np.ndarray, rounds: int, fine: bool) -> None:
@@ -253,26 +262,26 @@ def scaling_section(rbm: RBM, v: np.ndarray, rounds: int, fine: bool) -> None:
     counts = [64 * 2**k for k in range(0, 8, 1 if fine else 2)]
     curve("chains", counts, [(rbm, np.resize(v, (n, N))) for n in counts], rounds)
     widths = [64 * 2**k for k in range(0, 7, 1 if fine else 2)]
-    models = [
-        RBM(np.resize(rbm.W.T, (M, N)).T * min(1, 500 / M), rbm.a, np.resize(rbm.b, M))
-        for M in widths
-    ]
+    models = [resized(rbm, M) for M in widths]
     curve("N M", [N * M for M in widths], [(model, samples(model, v)) for model in models], rounds)
 
 
+def resized(rbm: RBM, M: int) -> RBM:
+    """A model with M hidden units, those of `rbm` in turn; beyond 500, with weaker couplings."""
+    W = np.resize(rbm.W.T, (M, N)).T * min(1, 500 / M)
+    return RBM(W, rbm.a, np.resize(rbm.b, M))
+
+
 def curve(what: str, x: list[int], cases: list[tuple[RBM, np.ndarray]], rounds: int) -> None:
-    contenders = {
-        str(k): Contender(lambda model=model, v=v: gibbs(model, v, steps=4, rng=10), units=4)
-        for k, (model, v) in enumerate(cases)
-    }
+    contenders = {}
+    for k, (model, v) in enumerate(cases):
+        contenders[str(k)] = Contender(partial(gibbs, model, v, steps=4, rng=10), units=4)
     times = np.array([c.median for c in interleave(contenders, rounds=rounds).values()])
     slope, offset = np.polyfit(x, times, 1, w=1 / times)
     exponent = np.polyfit(np.log(x), np.log(times), 1)[0]
     upper = np.polyfit(np.log(x[-2:]), np.log(times[-2:]), 1)[0]
     print(f"### Scaling of a Gibbs step with {what}\n")
-    rows = [
-        [f"{n:,}", milliseconds(t), f"{1e9 * t / n:.3g}"] for n, t in zip(x, times, strict=True)
-    ]
+    rows = [[f"{n:,}", milliseconds(t), f"{1e9 * t / n:.3g}"] for n, t in zip(x, times)]
     table([what, "median, ms", f"ns per {what}"], rows)
     print(
         f"Linear fit: {1e3 * offset:.3g} ms + {1e9 * slope:.3g} ns x {what}. "
@@ -293,7 +302,8 @@ if {work}:
     rbmkit.gibbs(rbm, v, steps=1, rng=1)
     gibbs = time.perf_counter() - start
     for optimiser in (rbmkit.SGD(0.1), rbmkit.Adam()):
-        rbmkit.Training(rbm, v, steps=1, optimiser=optimiser, centred=True, rng=1).run(1, progress=False)
+        run = rbmkit.Training(rbm, v, steps=1, optimiser=optimiser, centred=True, rng=1)
+        run.run(1, progress=False)
     rbmkit.ais(rbm, chains=10, temperatures=2, rng=1)
     rbmkit.exact_log_z(rbmkit.RBM(rbm.W[:, :8], rbm.a, rbm.b[:8]))
 else:
@@ -311,13 +321,10 @@ print(imported, gibbs, elapsed, peak)
 def fresh_process(work: bool, M: int = 500, cache: str | None = None) -> np.ndarray:
     """Seconds to import, to the end of the first Gibbs step, of all kernels; peak memory in MB."""
     environment = os.environ | ({"NUMBA_CACHE_DIR": cache} if cache else {})
-    environment["PYTHONPATH"] = os.pathsep.join(
-        [str(Path(rbmkit.__file__).parents[1]), os.environ.get("PYTHONPATH", "")]
-    )
-    script = WORK.format(work=work, M=M)
-    run = subprocess.run(
-        [sys.executable, "-c", script], env=environment, capture_output=True, text=True, check=True
-    )
+    folders = [str(Path(rbmkit.__file__).parents[1]), os.environ.get("PYTHONPATH", "")]
+    environment["PYTHONPATH"] = os.pathsep.join(folders)
+    command = [sys.executable, "-c", WORK.format(work=work, M=M)]
+    run = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
     return np.array(run.stdout.split(), float)
 
 
@@ -340,18 +347,15 @@ def start_section(rounds: int, gates: Gates) -> None:
     gates.at_most("import rbmkit", bare[0], 2, " s")
 
 
-# ---- the run ---------------------------------------------------------------------------------------------------------
+# ---- the run -------------------------------------------------------------------------------------
 def set_up(model: str) -> None:
-    versions = [
-        f"{name} {version(name)}" for name in ("numpy", "numba", "scikit-learn", "rbms", "torch")
-    ]
+    """Print what the numbers depend on: the machine, packages, variables, and the model."""
+    names = ("numpy", "numba", "scikit-learn", "rbms", "torch")
+    versions = [f"Python {sys.version.split()[0]}", *(f"{name} {version(name)}" for name in names)]
     steering = [f"{k}={x}" for k, x in sorted(os.environ.items()) if STEERING.match(k)] or ["none"]
     load = f"{os.getloadavg()[0]:.1f}" if hasattr(os, "getloadavg") else "unknown"
     print("## Speed of rbmkit\n")
-    print(
-        f"{os.cpu_count()} processors, load before the run {load}; Python {sys.version.split()[0]}, ",
-        end="",
-    )
+    print(f"{os.cpu_count()} processors, load before the run {load}; ", end="")
     print(", ".join(versions) + f"; {numba.get_num_threads()} threads.")
     found = [x for x in threadpool_info() if "architecture" in x]
     blas = {f"{x['internal_api']} {x['version']}, {x['architecture']}" for x in found}
@@ -371,7 +375,7 @@ def version(name: str) -> str:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     for name, text in (
-        ("long", "also M = 25"),
+        ("long", "also M = 25, and a finer scaling curve"),
         ("quick", "fewer rounds"),
         ("unset", "then once more without variables"),
         ("avx2", "then Gibbs steps and training with AVX2 only"),
@@ -379,11 +383,14 @@ def main() -> int:
     ):
         parser.add_argument(f"--{name}", action="store_true", help=text)
     options = parser.parse_args()
-    rounds, began = 2 if options.quick else 7, time.perf_counter()
+    rounds = 2 if options.quick else 7
+    began = time.perf_counter()
 
-    digits, gates = mnist(), Gates()
+    digits = mnist()
+    gates = Gates()
     rbm, description = trained_model(digits.train)
-    v, means = samples(rbm, digits.test[:CHAINS]), digits.train.mean(axis=0)
+    v = samples(rbm, digits.test[:CHAINS])
+    means = digits.train.mean(axis=0)
     set_up(description)
     gibbs_section(rbm, v, rounds + 3, gates)
     training_section(rbm, digits.train, v, rounds, gates)

@@ -33,9 +33,8 @@ EVERY = 20
 
 
 def three_starts(mnist, rng: np.random.Generator) -> list[np.ndarray]:
-    ones, zeros = (
-        mnist.train[np.flatnonzero(mnist.train_labels == digit)[:CHAINS]] for digit in (1, 0)
-    )
+    ones = mnist.train[mnist.train_labels == 1][:CHAINS]
+    zeros = mnist.train[mnist.train_labels == 0][:CHAINS]
     return [ones, zeros, rng.integers(0, 2, ones.shape, dtype=np.uint8)]
 
 
@@ -115,10 +114,8 @@ def report(name: str, rbm: RBM, seconds: float) -> None:
     if torch is not None:
         contenders["rbms"] = peer(rbm, starts, len(contenders["tempering"][0].runs[0].rungs))
     print(f"\n### {name}, lambda_1 = {np.linalg.norm(rbm.W, 2):.1f}\n")
-    print(
-        "| sampler | ladder | sweeps | R-hat | effective draws | per second | round trips | pixels "
-        "on, by start |"
-    )
+    print("| sampler | ladder | sweeps | R-hat | effective draws | per second ", end="")
+    print("| round trips | pixels on, by start |")
     print("|---|---|---|---|---|---|---|---|")
     for sampler, (draws, spent) in race(contenders, seconds).items():
         kept = np.unpackbits(draws[len(draws) // 4 :], axis=-1, count=rbm.N).swapaxes(0, 1)
@@ -126,25 +123,22 @@ def report(name: str, rbm: RBM, seconds: float) -> None:
         runs = getattr(contenders[sampler][0], "runs", [])
         trips = sum(int(run.result().round_trips.sum()) for run in runs) if runs else "-"
         on = ", ".join(f"{x.mean():.3f}" for x in kept)
-        print(
-            f"| {sampler} | {contenders[sampler][1]} | {EVERY * len(draws):,} | "
-            f"{verdict.r_hat.max():.3f} "
-            f"| {verdict.ess.min():.0f} | {verdict.ess.min() / (0.75 * spent):.2f} | {trips} | "
-            f"{on} |",
-            flush=True,
-        )
+        effective = verdict.ess.min()
+        row = [sampler, contenders[sampler][1], f"{EVERY * len(draws):,}"]
+        row += [f"{verdict.r_hat.max():.3f}", f"{effective:.0f}"]
+        row += [f"{effective / (0.75 * spent):.2f}", str(trips), on]
+        print("| " + " | ".join(row) + " |", flush=True)
     log_z(rbm, contenders["tempering"][0].runs, mnist, means)
 
 
 def log_z(rbm: RBM, runs: list[Tempering], mnist, means: np.ndarray) -> None:
     how = {"temperatures": 3000, "pixel_means": means, "rng": 2}
-    samples = np.concatenate(
-        [run.samples[len(run.samples) // 4 :: 10].reshape(-1, rbm.N) for run in runs]
-    )[-500:]
-    found = [run.result() for run in runs]
-    found = [
-        (f"tempering, start {k + 1}", r.log_z[-1], r.log_z_stderr[-1]) for k, r in enumerate(found)
-    ]
+    kept = [run.samples[len(run.samples) // 4 :: 10].reshape(-1, rbm.N) for run in runs]
+    samples = np.concatenate(kept)[-500:]
+    found = []
+    for k, run in enumerate(runs):
+        result = run.result()
+        found.append((f"tempering, start {k + 1}", result.log_z[-1], result.log_z_stderr[-1]))
     for name, estimate in (
         ("AIS", rbmkit.ais(rbm, chains=200, **how)),
         ("reverse AIS from tempered samples", rbmkit.reverse_ais(rbm, samples, **how)),
@@ -152,9 +146,8 @@ def log_z(rbm: RBM, runs: list[Tempering], mnist, means: np.ndarray) -> None:
         found.append((name, estimate.value, estimate.stderr))
     test = mnist.test[:50]
     bound = rbmkit.raise_bound(rbm, test, chains=20, **how)
-    found.append(
-        ("RAISE on 50 digits", float(np.mean(-rbm.free_energy(test) - bound.value)), float("nan"))
-    )
+    raised = float(np.mean(-rbm.free_energy(test) - bound.value))
+    found.append(("RAISE on 50 digits", raised, float("nan")))
     print("\n| ln Z by | value | standard error |\n|---|---|---|")
     for name, value, error in found:
         print(f"| {name} | {value:.2f} | {error:.2f} |")
@@ -167,12 +160,11 @@ def main() -> None:
     )
     parser.add_argument("--seconds", type=float, default=120.0, help="time per sampler and model")
     options = parser.parse_args()
-    models = {path: RBM.load(path) for path in options.models} or {
-        "shipped model": rbmkit.trained()
-    }
-    print(
-        "rbms takes part." if torch is not None else "rbms is not installed: it does not take part."
-    )
+    models = {path: RBM.load(path) for path in options.models}
+    if not models:
+        models = {"shipped model": rbmkit.trained()}
+    absent = "rbms is not installed: it does not take part."
+    print("rbms takes part." if torch is not None else absent)
     for name, rbm in models.items():
         report(name, rbm, options.seconds)
 

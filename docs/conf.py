@@ -21,13 +21,21 @@ extensions = [
 exclude_patterns = ["generated/*"]
 mathjax_path = "mathjax/tex-chtml.js"  # beside the pages, copied by tools/book.py
 nitpicky = True
-nitpick_ignore_regex = [("py:.*", ".*")]  # types in docstrings are words for people, "(n, N) array of 0 and 1"
+# types in docstrings are words for people, "(n, N) array of 0 and 1"
+nitpick_ignore_regex = [("py:.*", ".*")]
 suppress_warnings = ["ref.python"]  # for the same reason
 
 # the notebooks were executed before, by their authors and by the tests
 nb_execution_mode = "off"
 nb_merge_streams = True
-myst_enable_extensions = ["amsmath", "colon_fence", "deflist", "dollarmath", "attrs_block", "html_image"]
+myst_enable_extensions = [
+    "amsmath",
+    "attrs_block",
+    "colon_fence",
+    "deflist",
+    "dollarmath",
+    "html_image",
+]
 myst_heading_anchors = 3
 myst_dmath_double_inline = True
 

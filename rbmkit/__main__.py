@@ -18,16 +18,13 @@ def parser() -> argparse.ArgumentParser:
     top = argparse.ArgumentParser(
         prog="python -m rbmkit", description="The physics of Restricted Boltzmann Machines."
     )
-    commands = (
-        top.add_subparsers(dest="command", required=True)
-        .add_parser(
-            "study",
-            help="train and measure many RBMs",
-            description=running.__doc__,
-            formatter_class=argparse.RawDescriptionHelpFormatter,
-        )
-        .add_subparsers(dest="action", required=True)
+    study = top.add_subparsers(dest="command", required=True).add_parser(
+        "study",
+        help="train and measure many RBMs",
+        description=running.__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+    commands = study.add_subparsers(dest="action", required=True)
     run = commands.add_parser("run", help="train and measure; run it again to go on after a stop")
     state = commands.add_parser("status", help="how far a study is")
     collect = commands.add_parser(

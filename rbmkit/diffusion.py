@@ -64,8 +64,8 @@ class Potential:
                 )
         if np.asarray(self.U).dtype.kind == "f" and not np.isfinite(self.U).all():
             raise ValueError(
-                "U must be finite: let the grid end inside the support, where the density is not "
-                "zero"
+                "U must be finite: let the grid end inside the support, where the density is "
+                "not zero"
             )
         object.__setattr__(self, "axes", axes)
         object.__setattr__(self, "U", checks.real_array(self.U, tuple(map(len, axes)), "U"))
@@ -140,8 +140,7 @@ def hamiltonian(potential: Potential, *, absorbing: bool = False) -> sp.csc_arra
     if steepest > _STEEPEST:
         raise ValueError(
             f"U too steep for this spacing: beta U changes by {2 * steepest:.0f} between "
-            "neighbours; "
-            "use a finer grid, or let it end earlier"
+            "neighbours; use a finer grid, or let it end earlier"
         )
     diagonal = np.zeros(shape)
     hops = 0
@@ -379,6 +378,7 @@ def langevin(
         for i, step in enumerate(potential.steps)
     ]
     table = -np.stack(gradients, axis=-1).reshape(len(potential.axes[0]), -1, d)
+    grid = table, low, high, 1 / np.array(potential.steps)
     seed = draw_seed(checks.as_generator(rng))
     done = 0
     path = np.empty((len(waits), *z.shape))
@@ -388,8 +388,9 @@ def langevin(
             tau = wait / steps
             noise = np.sqrt(2 * potential.D * tau)
             with threads_for(len(z) * steps * _STEP_WORK):
-                grid = table, low, high, 1 / np.array(potential.steps)
-                kernels.langevin(len(z), chunk_size(len(z)), z, *grid, tau, noise, steps, seed, done)
+                kernels.langevin(
+                    len(z), chunk_size(len(z)), z, *grid, tau, noise, steps, seed, done
+                )
         done += steps
         path[k] = z
     return path[..., 0] if d == 1 else path

@@ -382,12 +382,15 @@ def _anneal(
     seed = draw_seed(rng)
     log_w = np.zeros(len(v))
     _warn_of_rounding(rbm)
-    base, visible = kernels.padded(a0).ravel(), kernels.layer(model.v.columns, rbm.a - a0)
+    base = kernels.padded(a0).ravel()
+    layers = model.h, kernels.layer(model.v.columns, rbm.a - a0)
     with tqdm(total=len(t) - 1, disable=not progress, desc="annealing", unit="temperature") as bar:
         for k, part in pieces(len(t) - 1, len(v), rbm.N, rbm.M):
             stretch = np.ascontiguousarray(t[k : k + part + 1])
             with threads_for(v.size * rbm.M * len(stretch)):
-                kernels.anneal(len(v), chunk_size(len(v)), model.h, visible, base, v, stretch, seed, k, log_w)
+                kernels.anneal(
+                    len(v), chunk_size(len(v)), *layers, base, v, stretch, seed, k, log_w
+                )
             bar.update(part)
     return log_w
 

@@ -322,8 +322,13 @@ class Tempering:
         self._model = self._arranged()
 
     def _arranged(self) -> tuple[kernels.Layer, kernels.Layer, kernels.Ladder]:
-        """The rungs as the kernel wants them: columns of W per stretch, fields and scales per rung, edges."""
-        (N, M), rungs = self.path[0].W.shape, self._rungs
+        """The rungs as the kernel wants them.
+
+        Columns of W for each stretch of rungs that share them, then fields and scales for each
+        rung, and the edges of the stretches.
+        """
+        N, M = self.path[0].W.shape
+        rungs = self._rungs
         scaled = int((rungs <= 1).sum())  # these share the W of the second RBM
         models = [self.rung(t) for t in rungs]
         couplings = [self.path[1].W] + [rbm.W for rbm in models[scaled:]]

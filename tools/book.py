@@ -1,10 +1,11 @@
-"""The book: a static site from docs/ and the executed notebooks, with everything it needs, into build/book/html.
+"""The book: a static site with everything it needs, in build/book/html.
 
 python -m tools.book [--serve [PORT]]
 
-Notebooks are taken as they are, but for this: equations and their mentions are linked, solutions are folded,
-explorers become pictures that slide without a kernel, and links to files of the repository become links to its address.
-The gallery, the list of corrections and the page of what is new are collected from the notebooks.
+It is made of docs/ and the executed notebooks. These are taken as they are, but for this: equations
+and their mentions are linked, solutions are folded, explorers become pictures that slide without a
+kernel, and links to files of the repository become links to its address. The gallery, the list of
+corrections and the page of what is new are collected from the notebooks.
 """
 
 from __future__ import annotations
@@ -24,6 +25,8 @@ import shutil
 import subprocess
 import sys
 from dataclasses import asdict
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 from joblib import Parallel, delayed
@@ -35,10 +38,14 @@ from rbmkit.explorers.explorer import Explorer, png
 from rbmkit.explorers.live import Live
 from tools import frames, series
 
-DOCS, DATA = series.ROOT / "docs", series.ROOT / "data"
+DOCS = series.ROOT / "docs"
+DATA = series.ROOT / "data"
 BUILD = series.ROOT / "build" / "book"
-SOURCE, HTML, FRAMES = BUILD / "source", BUILD / "html", BUILD / "frames"
-# at most so many values of each control of an explorer that moves in the book; others stay where they are
+SOURCE = BUILD / "source"
+HTML = BUILD / "html"
+FRAMES = BUILD / "frames"
+# at most so many values of each control of an explorer that moves in the book; others stay where
+# they are
 GRID = {
     "steering": {"method": 3, "updates": 9},
     "landscapes": {"model": 6, "mode": 20},
@@ -50,12 +57,28 @@ GRID = {
     "dissolving": {"signal": 11, "digit": 10},
 }
 COLOURS = 64  # of a frame; its file is a third of the original then
-DISPLAYED = re.compile(r"[ \t]*\$\$((?:(?!\$\$).)*?\\tag\*?\{([^}]*)\}(?:(?!\$\$).)*?)\$\$", re.DOTALL)
-NOT_PROSE = r"```.*?```|\$\$.*?\$\$|\$[^$]*\$|`[^`]*`|\]\([^)]*\)|\\begin\{equation\*\}.*?\\end\{equation\*\}"
-MENTIONS = re.compile(NOT_PROSE + r"|(?P<mention>\bEqs?\.\s*(?:\([\w.']+\)(?:\s|,|and|or|to|-|–)*)+)", re.DOTALL)
-CORRECTION = re.compile(r"(\(?)\*\*Correction:\*\*\s*(\S.*?)(?=\(?\*\*Correction|\n\n|\Z)", re.DOTALL)
+INSIDE = r"(?:(?!\$\$).)*?"  # of $$...$$, any text
+DISPLAYED = re.compile(
+    rf"[ \t]*\$\$({INSIDE}\\tag\*?\{{([^}}]*)\}}{INSIDE})\$\$",
+    re.DOTALL,
+)
+NOT_PROSE = (
+    r"```.*?```",
+    r"\$\$.*?\$\$",
+    r"\$[^$]*\$",
+    r"`[^`]*`",
+    r"\]\([^)]*\)",
+    r"\\begin\{equation\*\}.*?\\end\{equation\*\}",
+)
+MENTION = r"(?P<mention>\bEqs?\.\s*(?:\([\w.']+\)(?:\s|,|and|or|to|-|–)*)+)"
+MENTIONS = re.compile("|".join([*NOT_PROSE, MENTION]), re.DOTALL)
+CORRECTION = re.compile(
+    r"(\(?)\*\*Correction:\*\*\s*(\S.*?)(?=\(?\*\*Correction|\n\n|\Z)",
+    re.DOTALL,
+)
+# in the tables of the summaries
 ROW = re.compile(r"^\| (.+?) \| (.+?) \| (.+?) \| (.+?) \|$", re.MULTILINE)
-ANSWER = re.compile(r"\*\*(?P<kind>New|Exact|Answered|Not so):\*\* (?P<text>.+)")  # in the tables of the summaries
+ANSWER = re.compile(r"\*\*(?P<kind>New|Exact|Answered|Not so):\*\* (?P<text>.+)")
 OPEN = re.compile(r"^- \*\*Open:\*\* (.+(?:\n  .+)*)", re.MULTILINE)
 KINDS = {
     "Answered": "Questions that the paper leaves open, answered",
@@ -68,7 +91,10 @@ FIGURE = re.compile(r"\bFig(?:s?\.|ures?)\s*((?:\d[a-f]?(?:[-–][a-f])?(?:,\s+|
 
 # ---------------------------------------------------------------- what the notebooks contain
 def sections(nb):
-    """(heading, number, cells) of each section of a notebook; headings in the middle of a cell start a new one."""
+    """(heading, number, cells) of each section of a notebook.
+
+    Headings in the middle of a cell start a new section, too.
+    """
     found = [[series.title(nb), 0, []]]
     for cell in split(nb.cells):
         heading = re.match(r"#{2,3} (.+)", cell.source) if cell.cell_type == "markdown" else None
@@ -82,10 +108,22 @@ def split(cells):
     """The same cells, but text that has headings in its middle becomes several cells."""
     for cell in cells:
         if cell.cell_type == "markdown":
-            parts = re.split(r"\n(?=#{2,3} )", cell.source)
-            yield from (new_markdown_cell(part, id=f"{cell.id}{k or ''}") for k, part in enumerate(parts))
+            for k, part in enumerate(re.split(r"\n(?=#{2,3} )", cell.source)):
+                yield new_markdown_cell(part, id=f"{cell.id}{k or ''}")
         else:
             yield cell
+
+
+def prose(cells) -> str:
+    """The text of the cells that are no code."""
+    return "\n\n".join(cell.source for cell in cells if cell.cell_type == "markdown")
+
+
+def all_sections():
+    """(notebook, heading, number, cells) of each section of the series."""
+    for name in series.names():
+        for heading, k, cells in sections(series.read(name)):
+            yield name, heading, k, cells
 
 
 def section_label(name: str, k: int) -> str:
@@ -107,65 +145,78 @@ def equations() -> dict[str, list[str]]:
 
 
 def paper_equations() -> dict[int, list[tuple[str, str, int, str]]]:
-    """Number of an equation of the paper -> (notebook, heading, section, label) where it stands or is discussed."""
-    found: dict[int, list] = {number: [] for number in range(1, 58)}
-    for name in series.names():
-        for heading, k, cells in sections(series.read(name)):
-            text = "\n\n".join(cell.source for cell in cells if cell.cell_type == "markdown")
-            if heading in ("References", "Next"):
-                continue
-            tagged = [tag for tag in series.TAG.findall(text) if re.match(r"P\d", tag)]
-            mentioned = re.findall(r"\((P\d+[a-f]?)\)", text)
-            for tag in dict.fromkeys(tagged + mentioned):
-                label = equation_label(name, tag) if tag in tagged else section_label(name, k)
-                entry = (name, heading, tag, label)
-                number = int(re.match(r"P(\d+)", tag)[1])
-                if tag in tagged:
-                    found[number].insert(sum(e[3].startswith("eq-") for e in found[number]), entry)
-                elif entry not in found[number]:
-                    found[number].append(entry)
-    return found
+    """Number of an equation of the paper -> where it stands, then where it is discussed.
+
+    Each entry is (notebook, heading of the section, tag, label to link to).
+    """
+    stands: dict[int, list] = {number: [] for number in range(1, 58)}
+    discussed: dict[int, list] = {number: [] for number in stands}
+    for name, heading, k, cells in all_sections():
+        if heading in ("References", "Next"):
+            continue
+        text = prose(cells)
+        tagged = [tag for tag in series.TAG.findall(text) if re.match(r"P\d", tag)]
+        mentioned = re.findall(r"\((P\d+[a-f]?)\)", text)
+        for tag in dict.fromkeys(tagged + mentioned):
+            number = int(re.match(r"P(\d+)", tag)[1])
+            if tag in tagged:
+                stands[number].append((name, heading, tag, equation_label(name, tag)))
+            else:
+                discussed[number].append((name, heading, tag, section_label(name, k)))
+    return {number: stands[number] + discussed[number] for number in stands}
 
 
 def paper_figures() -> dict[str, list[tuple[str, str, str, bytes, str]]]:
-    """Figure of the paper -> (notebook, heading, label, our picture, its description) where the text names it."""
+    """Figure of the paper -> where the text names it.
+
+    Each entry is (notebook, heading of the section, its label, our picture, its description).
+    """
     found: dict[str, list] = {}
-    for name in series.names():
-        for heading, k, cells in sections(series.read(name)):
-            if heading == "References":
+    for name, heading, k, cells in all_sections():
+        if heading == "References":
+            continue
+        for i, cell in enumerate(cells):
+            named = FIGURE.findall(cell.source) if cell.cell_type == "markdown" else []
+            picture = picture_near(cells, i) if named else None
+            if not picture:
                 continue
-            for i, cell in enumerate(cells):
-                named = FIGURE.findall(cell.source) if cell.cell_type == "markdown" else []
-                for number in re.findall(r"\d[a-f]?(?:[-–][a-f])?", " ".join(named)):
-                    near = sorted(range(len(cells)), key=lambda j: (j < i, abs(j - i)))  # the next one, else one before
-                    picture = next((p for j in near for p in pictures(cells[j])), None)
-                    if picture:
-                        entry = (name, heading, section_label(name, k), *picture)
-                        if entry not in found.setdefault(f"Fig. {number}", []):
-                            found[f"Fig. {number}"].append(entry)
+            entry = (name, heading, section_label(name, k), *picture)
+            for number in re.findall(r"\d[a-f]?(?:[-–][a-f])?", " ".join(named)):
+                entries = found.setdefault(f"Fig. {number}", [])
+                if entry not in entries:
+                    entries.append(entry)
     return dict(sorted(found.items()))
+
+
+def picture_near(cells, i: int) -> tuple[bytes, str] | None:
+    """The first picture from cell i on; if there is none, that of the nearest cell before."""
+    for cell in [*cells[i:], *reversed(cells[:i])]:
+        for picture in pictures(cell):
+            return picture
+    return None
 
 
 def pictures(cell) -> list[tuple[bytes, str]]:
     """The PNG files that a cell shows, each with its description."""
-    outputs = [out for out in cell.get("outputs", []) if "image/png" in out.get("data", {})]
-    return [
-        (base64.b64decode(out.data["image/png"]), out.metadata.get("image/png", {}).get("alt", "")) for out in outputs
-    ]
+    found = []
+    for out in cell.get("outputs", []):
+        if "image/png" in out.get("data", {}):
+            alt = out.metadata.get("image/png", {}).get("alt", "")
+            found.append((base64.b64decode(out.data["image/png"]), alt))
+    return found
 
 
 def corrections() -> list[tuple[str, str, str, str]]:
     """(notebook, heading, label, text) of each correction of the paper."""
-    found = []
-    for name in series.names():
-        for heading, k, cells in sections(series.read(name)):
-            text = "\n\n".join(cell.source for cell in cells if cell.cell_type == "markdown")
-            found += [(name, heading, section_label(name, k), part) for part in correction_texts(text)]
-    return found
+    return [
+        (name, heading, section_label(name, k), text)
+        for name, heading, k, cells in all_sections()
+        for text in correction_texts(prose(cells))
+    ]
 
 
 def correction_texts(text: str) -> list[str]:
-    """What follows **Correction:** up to the end of the paragraph, or of the parenthesis that holds it."""
+    """What follows **Correction:** up to the end of the paragraph, or of its parenthesis."""
     found = []
     for bracket, part in CORRECTION.findall(text):
         depth = itertools.accumulate((c == "(") - (c == ")") for c in part)
@@ -175,27 +226,35 @@ def correction_texts(text: str) -> list[str]:
 
 
 def summaries() -> list[tuple[str, str, str, dict[str, str]]]:
-    """(notebook, label of the summary, its text, number of a section -> its label) of each notebook that has one."""
+    """(notebook, label, text, labels) of each summary.
+
+    The last one has the label of each section of the notebook by its number, as "2.8".
+    """
     found = []
     for name in series.names():
         parts = sections(series.read(name))
         labels = {heading.split()[0]: section_label(name, k) for heading, k, _ in parts}
         for heading, k, cells in parts:
             if heading == "Summary":
-                found.append((name, section_label(name, k), "\n\n".join(cell.source for cell in cells), labels))
+                text = "\n\n".join(cell.source for cell in cells)
+                found.append((name, section_label(name, k), text, labels))
     return found
 
 
 def answers() -> list[tuple[str, str, str, str, str, str]]:
-    """(kind, notebook, question, answer, number, link) of each row of the summaries whose answer says what is new."""
+    """(kind, notebook, question, answer, number, link) of each answer in the summaries.
+
+    Only those of one of the KINDS, which are new.
+    """
     found = []
-    for name, _, text, labels in summaries():
-        for question, answer, number, where in ROW.findall(text):
+    for name, _, summary, labels in summaries():
+        for question, answer, number, where in ROW.findall(summary):
             marked = ANSWER.fullmatch(answer)
             if marked:
                 section = re.match(r"[\d.]+", where)[0]  # of "2.8, figure"
                 link = f"[{where}](#{labels[section]})"
-                found.append((marked["kind"], name, question, sentence(marked["text"]), number, link))
+                text = sentence(marked["text"])
+                found.append((marked["kind"], name, question, text, number, link))
     return found
 
 
@@ -209,45 +268,56 @@ def page(name: str, places: dict[str, list[str]]):
     nb = series.read(name)
     shown = {cell: explorer for explorer, (_, cell) in series.explorers(nb).items()}
     cells = []
-    for first, k, cell in ((part[0], k, cell) for _, k, part in sections(nb) for cell in part):
-        if "install" in series.tags(cell):
-            continue
-        if cell.cell_type == "markdown":
-            text = links(link_mentions(displayed(cell.source, name), name, places))
-            cell.source = f"({section_label(name, k)})=\n{text}" if cell is first else text
-        else:
-            alts = [alt for _, alt in pictures(cell)]
-            if alts:
-                cell.metadata["mystnb"] = {"image": {"alt": " ".join(alts[0].split())}}
-            if "solution" in series.tags(cell):
-                cell.metadata["tags"] = [*series.tags(cell), "hide-cell"]
-        cells.append(cell)
-        if cell.id in shown:
-            cells.append(new_markdown_cell(frames_html(shown[cell.id])))
+    for _, k, part in sections(nb):
+        for cell in part:
+            if "install" in series.tags(cell):
+                continue
+            if cell.cell_type == "markdown":
+                text = links(link_mentions(displayed(cell.source, name), name, places))
+                cell.source = f"({section_label(name, k)})=\n{text}" if cell is part[0] else text
+            else:
+                describe(cell)
+            cells.append(cell)
+            if cell.id in shown:
+                cells.append(new_markdown_cell(frames_html(shown[cell.id])))
     nb.cells = cells
     return nb
+
+
+def describe(cell) -> None:
+    """Tell MyST-NB what a cell of code shows, and to fold it if it is a solution."""
+    alts = [alt for _, alt in pictures(cell)]
+    if alts:
+        cell.metadata["mystnb"] = {"image": {"alt": " ".join(alts[0].split())}}
+    if "solution" in series.tags(cell):
+        cell.metadata["tags"] = [*series.tags(cell), "hide-cell"]
 
 
 def displayed(text: str, name: str) -> str:
     """Numbered equations as blocks of their own that links can point to."""
 
     def block(match):
-        label, body = equation_label(name, match[2]), match[1].strip()
+        label = equation_label(name, match[2])
+        body = match[1].strip()
         return f"\n\n({label})=\n\\begin{{equation*}}\n{body}\n\\end{{equation*}}\n\n"
 
     return re.sub(r"\n{3,}", "\n\n", DISPLAYED.sub(block, text)).strip()
 
 
 def link_mentions(text: str, name: str, places: dict[str, list[str]]) -> str:
-    """Eq. (2.7) becomes a link, to this notebook if it has that number, else to the first that has it.
+    """Eq. (2.7) becomes a link.
 
+    It leads to this notebook if that has the number, else to the first one that has it.
     Eq. (P29), whose lines are tagged P29a to P29c, becomes a link to the first of them.
     """
 
     def one(match):
         tag = match[1] if match[1] in places else f"{match[1]}a"
-        where = places.get(tag, [])
-        return f"([{match[1]}](#{equation_label(name if name in where else where[0], tag)}))" if where else match[0]
+        where = places.get(tag)
+        if not where:
+            return match[0]
+        label = equation_label(name if name in where else where[0], tag)
+        return f"([{match[1]}](#{label}))"
 
     def all_of(match):
         return re.sub(r"\(([\w.']+)\)", one, match[0]) if match["mention"] else match[0]
@@ -256,7 +326,7 @@ def link_mentions(text: str, name: str, places: dict[str, list[str]]) -> str:
 
 
 def links(text: str) -> str:
-    """Links to files of the repository: to the API page for modules, to the published project for others."""
+    """Links to files: to the API page for modules, to the published project for others."""
     text = text.replace("](../docs/", "](../")
     module = re.compile(r"\[`?([\w/.]+?)`?\]\(\.\./(rbmkit/[\w/]+)\.py\)")
     text = module.sub(lambda m: f"{{py:mod}}`{m[1]} <{m[2].replace('/', '.')}>`", text)
@@ -266,7 +336,8 @@ def links(text: str) -> str:
 # ---------------------------------------------------------------- explorers as frames
 def draw_frames(name: str) -> None:
     """The frames of an explorer, unless they were drawn from the same sources and data before."""
-    folder, digest = FRAMES / name, digest_of_sources()
+    folder = FRAMES / name
+    digest = digest_of_sources()
     if (folder / "digest").exists() and (folder / "digest").read_text() == digest:
         return
     shutil.rmtree(folder, ignore_errors=True)
@@ -281,13 +352,14 @@ def draw_frames(name: str) -> None:
 
 
 def draw_explorer(explorer: Explorer, grid: dict[str, int], folder: Path) -> None:
-    """A picture for each combination of places of the controls in `grid`, and the file axes.json."""
+    """A picture for each combination of values of the controls in `grid`, and axes.json."""
     folder.mkdir(parents=True)
     controls = explorer.recorded
     values = {key: frames.choices(controls[key], count) for key, count in grid.items()}
     rest = {key: control.start for key, control in controls.items()}
     for places in itertools.product(*(range(len(one)) for one in values.values())):
-        picture = png(explorer.figure(**rest | {key: one[i] for (key, one), i in zip(values.items(), places)}))
+        chosen = {key: one[i] for (key, one), i in zip(values.items(), places)}
+        picture = png(explorer.figure(**rest | chosen))
         small = Image.open(io.BytesIO(picture)).convert("RGB").quantize(COLOURS)
         small.save(folder / f"{'-'.join(map(str, places))}.png", optimize=True)
     axes = [asdict(frames.axis(controls[key], one)) for key, one in values.items()]
@@ -297,21 +369,25 @@ def draw_explorer(explorer: Explorer, grid: dict[str, int], folder: Path) -> Non
 def digest_of_sources() -> str:
     """Changes with the code that draws frames, and with the data."""
     files = [Path(__file__), Path(frames.__file__)]
-    files += [*sorted((series.ROOT / "rbmkit").rglob("*.py")), *sorted(DATA.rglob("*.npz"))]
+    files += sorted((series.ROOT / "rbmkit").rglob("*.py"))
+    files += sorted(DATA.rglob("*.npz"))
     sums = [hashlib.sha256(path.read_bytes()).hexdigest() for path in files]
     return hashlib.sha256("\n".join(sums).encode()).hexdigest()
 
 
 def frames_html(name: str) -> str:
     """Controls and the first picture of an explorer; frames.js does the rest."""
-    folder, where = FRAMES / name, f"../_static/frames/{name}"
+    folder = FRAMES / name
+    where = f"../_static/frames/{name}"
     if (folder / "data.js").exists():
         note = "It runs in this page. Draw or erase ink in the rows that are given."
-        return frames.live_markup(name, (folder / "module.txt").read_text("utf-8"), f"{where}/data.js", note)
+        module = (folder / "module.txt").read_text("utf-8")
+        return frames.live_markup(name, module, f"{where}/data.js", note)
     axes = [frames.Axis(**axis) for axis in json.loads((folder / "axes.json").read_text())]
     first = "-".join(str(axis.start) for axis in axes)
     width = min(Image.open(folder / f"{first}.png").width, 560)  # in points of the screen
-    note = "Drawn when the book was made. In the notebook and by <code>run.py explore</code> all controls are live."
+    note = "Drawn when the book was made. In the notebook and by <code>run.py explore</code> "
+    note += "all controls are live."
     return frames.markup(axes, where, first, width=width, note=note)
 
 
@@ -324,25 +400,39 @@ def gallery() -> str:
     for panel, entries in paper_figures().items():
         lines.append(f"### {panel}\n")
         for name, heading, label, picture, alt in entries:
-            small = Image.open(io.BytesIO(picture)).convert("RGB")
-            small.thumbnail((480, 480))
-            file = f"{hashlib.sha256(picture).hexdigest()[:16]}.png"
-            small.quantize(128).save(folder / file, optimize=True)
+            file = thumbnail(picture, folder)
             alt = html.escape(" ".join(alt.split()))
             lines.append(f"Notebook {int(name[:2])}, [{heading}](#{label}): {alt}\n")
             lines.append(f'<img src="_static/gallery/{file}" alt="{alt}" loading="lazy">\n')
-    lines += ["## Equations\n", "| equation of the paper | where it stands or is discussed |", "|---|---|"]
-    for number, entries in paper_equations().items():
-        stands = sum(entry[3].startswith("eq-") for entry in entries)  # all of these, and other places up to four
-        where = [f"[{tag}](#{label}) in {heading}" for _, heading, tag, label in entries[: max(stands, 4)]]
-        lines.append(f"| ({number}) | {'; '.join(where) or 'nowhere'} |")
+    lines += ["## Equations\n", *table_of_equations()]
     return "\n".join(lines)
+
+
+def thumbnail(picture: bytes, folder: Path) -> str:
+    """Save a small version of a picture, of at most 480 pixels a side; return its name."""
+    small = Image.open(io.BytesIO(picture)).convert("RGB")
+    small.thumbnail((480, 480))
+    file = f"{hashlib.sha256(picture).hexdigest()[:16]}.png"
+    small.quantize(128).save(folder / file, optimize=True)
+    return file
+
+
+def table_of_equations() -> list[str]:
+    """For each equation of the paper all places where it stands, and others up to four."""
+    lines = ["| equation of the paper | where it stands or is discussed |", "|---|---|"]
+    for number, entries in paper_equations().items():
+        stands = sum(label.startswith("eq-") for *_, label in entries)
+        shown = entries[: max(stands, 4)]
+        where = [f"[{tag}](#{label}) in {heading}" for _, heading, tag, label in shown]
+        lines.append(f"| ({number}) | {'; '.join(where) or 'nowhere'} |")
+    return lines
 
 
 def list_of_corrections(places: dict[str, list[str]]) -> str:
     lines = []
     for name, heading, label, text in corrections():
-        lines.append(f"1. {link_mentions(text, name, places)} (Notebook {int(name[:2])}, [{heading}](#{label}).)\n")
+        where = f"(Notebook {int(name[:2])}, [{heading}](#{label}).)"
+        lines.append(f"1. {link_mentions(text, name, places)} {where}\n")
     return "\n".join(lines)
 
 
@@ -352,7 +442,8 @@ def what_is_new(places: dict[str, list[str]]) -> str:
         lines += [f"## {title}\n", "| question | answer | number | where |", "|---|---|---|---|"]
         for each, name, question, answer, number, link in answers():
             if each == kind:
-                lines.append(link_mentions(f"| {question} | {answer} | {number} | {link} |", name, places))
+                row = f"| {question} | {answer} | {number} | {link} |"
+                lines.append(link_mentions(row, name, places))
         lines.append("")
     lines.append("## What remains open\n")
     for name, label, text, _ in summaries():
@@ -365,20 +456,23 @@ def what_is_new(places: dict[str, list[str]]) -> str:
 def bibliography() -> str:
     """The references of all notebooks but the paper itself, by author."""
     lines = set()
-    for name in series.names():
-        for heading, _, cells in sections(series.read(name)):
-            text = "\n".join(cell.source for cell in cells) if heading == "References" else ""
-            lines |= {" ".join(item.split()) for item in re.findall(r"^[-*] (.+(?:\n  .+)*)", text, re.MULTILINE)}
+    for _, heading, _, cells in all_sections():
+        if heading == "References":
+            text = "\n".join(cell.source for cell in cells)
+            items = re.findall(r"^[-*] (.+(?:\n  .+)*)", text, re.MULTILINE)
+            lines |= {" ".join(item.split()) for item in items}
     kept = {line for line in lines if "Exploring the energy landscape" not in line}
-    surname = re.compile(r"^(?:[^\W\d_]\.[- ]?)+")
-    return "\n".join(f"- {line}" for line in sorted(kept, key=lambda line: surname.sub("", line).strip()))
+    initials = re.compile(r"^(?:[^\W\d_]\.[- ]?)+")
+    ordered = sorted(kept, key=lambda line: initials.sub("", line).strip())
+    return "\n".join(f"- {line}" for line in ordered)
 
 
 def table_of_notebooks() -> str:
     lines = ["| notebook | question | run time, memory |", "|---|---|---|"]
     for name in series.names():
         nb = series.read(name)
-        lines.append(f"| [{series.title(nb)}](notebooks/{name}.ipynb) | {series.question(nb)} | {series.cost(name)} |")
+        link = f"[{series.title(nb)}](notebooks/{name}.ipynb)"
+        lines.append(f"| {link} | {series.question(nb)} | {series.cost(name)} |")
     return "\n".join(lines)
 
 
@@ -388,16 +482,19 @@ def api() -> str:
     for path in sorted((series.ROOT / "rbmkit").rglob("*.py")):
         parts = path.relative_to(series.ROOT).with_suffix("").parts
         module = ".".join(part for part in parts if part != "__init__")
-        members = "" if path.name == "__init__.py" else "   :members:\n"  # of a package, each module has its own
+        # of a package, each module has its own
+        members = "" if path.name == "__init__.py" else "   :members:\n"
         if parts[-1] != "__main__" and module != "rbmkit":
-            lines.append(f"## {module}\n\n```{{eval-rst}}\n.. automodule:: {module}\n{members}```\n")
+            directive = f".. automodule:: {module}\n{members}"
+            lines.append(f"## {module}\n\n```{{eval-rst}}\n{directive}```\n")
     return "\n".join(lines)
 
 
 # ---------------------------------------------------------------- build and serve
 def copy_mathjax(folder: Path) -> None:
     """The parts of MathJax that a page with TeX needs, from the package sphinx-mathjax-offline."""
-    whole = Path(importlib.util.find_spec("sphinx-mathjax-offline").origin).parent / "static" / "mathjax"
+    package = Path(importlib.util.find_spec("sphinx-mathjax-offline").origin).parent
+    whole = package / "static" / "mathjax"
     other = {path.name for path in whole.glob("*.js")} - {"tex-chtml.js"}
 
     def ignore(where, names):
@@ -413,9 +510,9 @@ def assemble() -> None:
     for path in SOURCE.glob("*.md"):
         path.write_text(links(path.read_text("utf-8")), "utf-8")
     copy_mathjax(SOURCE / "_static" / "mathjax")
-    names = series.names()
     try:
-        Parallel(n_jobs=2)(delayed(draw_frames)(name) for name in EXPLORERS)  # new processes: OpenMP survives no fork
+        # in new processes, for OpenMP survives no fork
+        Parallel(n_jobs=2)(delayed(draw_frames)(name) for name in EXPLORERS)
     except OSError as error:
         raise SystemExit(f"run.py: the explorers cannot be drawn: {error}") from error
     for name in EXPLORERS:
@@ -423,10 +520,16 @@ def assemble() -> None:
         shutil.copytree(FRAMES / name, SOURCE / "_static" / "frames" / name, ignore=ignored)
     places = equations()
     (SOURCE / "notebooks").mkdir()
-    for name in names:
+    for name in series.names():
         (SOURCE / "notebooks" / f"{name}.ipynb").write_text(writes(page(name, places)), "utf-8")
-    made = {"gallery": gallery(), "corrections": list_of_corrections(places), "bibliography": bibliography()}
-    made |= {"new": what_is_new(places), "table": table_of_notebooks(), "api": api()}
+    made = {
+        "gallery": gallery(),
+        "corrections": list_of_corrections(places),
+        "bibliography": bibliography(),
+        "new": what_is_new(places),
+        "table": table_of_notebooks(),
+        "api": api(),
+    }
     (SOURCE / "generated").mkdir()
     for file, text in made.items():
         (SOURCE / "generated" / f"{file}.md").write_text(text + "\n", "utf-8")
@@ -445,9 +548,17 @@ def build() -> int:
 
 
 def main(options: list[str]) -> int:
-    parser = argparse.ArgumentParser(prog="run.py book", description="The book, into build/book/html.")
-    help_serve = "then show it at http://127.0.0.1:PORT/ (8000 unless given) until Ctrl+C"
-    parser.add_argument("--serve", nargs="?", const=8000, type=series.port, metavar="PORT", help=help_serve)
+    parser = argparse.ArgumentParser(
+        prog="run.py book", description="The book, into build/book/html."
+    )
+    parser.add_argument(
+        "--serve",
+        nargs="?",
+        const=8000,
+        type=series.port,
+        metavar="PORT",
+        help="then show it at http://127.0.0.1:PORT/ (8000 unless given) until Ctrl+C",
+    )
     chosen = parser.parse_args(options)
     failed = build()
     return failed if failed or chosen.serve is None else serve(chosen.serve)
@@ -455,13 +566,13 @@ def main(options: list[str]) -> int:
 
 def serve(port: int) -> int:
     """The book at 127.0.0.1, until Ctrl+C."""
-    from functools import partial
-    from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
-
+    handler = partial(SimpleHTTPRequestHandler, directory=HTML)
     try:
-        server = ThreadingHTTPServer(("127.0.0.1", port), partial(SimpleHTTPRequestHandler, directory=HTML))
+        server = ThreadingHTTPServer(("127.0.0.1", port), handler)
     except OSError as error:
-        return print(f"run.py: cannot listen on port {port} ({error.strerror}); choose another: --serve PORT") or 1
+        reason = f"cannot listen on port {port} ({error.strerror})"
+        print(f"run.py: {reason}; choose another: --serve PORT")
+        return 1
     print(f"serving the book at http://127.0.0.1:{port}/ until Ctrl+C", flush=True)
     with server, contextlib.suppress(KeyboardInterrupt):
         server.serve_forever()

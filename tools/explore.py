@@ -51,16 +51,20 @@ STATIC = series.ROOT / "docs" / "_static"
 BOOK = series.ROOT / "build" / "book" / "html"
 KEPT = 100_000_000  # bytes of pictures that are kept
 AWAY = 120.0  # seconds after which a reader who asked for nothing makes room for another
-PATIENCE = 300.0  # seconds that a reader waits for a picture, at most: explorers may still be loading
+# seconds that a reader waits for a picture, at most: explorers may still be loading
+PATIENCE = 300.0
 PICTURE = re.compile(r"/(\w+)/(start|\d+(?:-\d+)*(?:_\d+(?:-\d+)*)*)\.png")
 THREADS = "NUMBA_NUM_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"
 MOST = 8  # processes, of up to 0.6 GB each
 PRESSES = 60  # at most so many presses of a button in a row
 PAGE = """<!DOCTYPE html><html lang="en"><head><meta charset="utf-8"><title>{title}</title>
-<meta name="viewport" content="width=device-width, initial-scale=1"><link rel="icon" href="data:,">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<link rel="icon" href="data:,">
 <link rel="stylesheet" href="/static/frames.css"><script src="/static/frames.js"></script>
 <style>
-body {{ font: 1rem/1.5 system-ui, sans-serif; margin: 1rem auto; max-width: 58rem; padding: 0 1rem; }}
+body {{
+  font: 1rem/1.5 system-ui, sans-serif; margin: 1rem auto; max-width: 58rem; padding: 0 1rem;
+}}
 </style>
 </head><body>{body}</body></html>"""
 
@@ -93,7 +97,8 @@ def markup(name: str, note: str) -> str:
         return frames.live_markup(name, one.module, f"/{name}/data.js", note)
     axes = [frames.axis(control, control.values) for control in one.controls.values()]
     first = "start" if one.buttons else "-".join(str(axis.start) for axis in axes)
-    return frames.markup(axes, f"/{name}", first, width=320, note=note, live=True, buttons=one.buttons)
+    how = {"width": 320, "note": note, "live": True, "buttons": one.buttons}
+    return frames.markup(axes, f"/{name}", first, **how)
 
 
 def script(name: str) -> bytes:
@@ -102,18 +107,27 @@ def script(name: str) -> bytes:
 
 
 def draw(name: str, at: str) -> tuple[int, bytes]:
-    """The picture with the address `at`, e.g. 3-0-12, and 200; or a sentence and the HTTP status that tells why not."""
-    controls, pressed = explorer(name).controls, bool(explorer(name).buttons)
-    places = [tuple(map(int, part.split("-"))) for part in at.split("_")] if at != "start" else []
-    values = [control.values for control in controls.values()]
-    fits = [len(place) == len(values) and all(p < len(v) for p, v in zip(place, values)) for place in places]
-    if not all(fits) or (len(places) != 1 and not pressed):
+    """200 and the picture with the address `at`, e.g. 3-0-12.
+
+    If there is none, another HTTP status, and a sentence that tells why.
+    """
+    one = explorer(name)
+    parts = [] if at == "start" else at.split("_")
+    settings = [setting(one, list(map(int, part.split("-")))) for part in parts]
+    if None in settings or (len(settings) != 1 and not one.buttons):
         return 404, b"There is no such picture."
-    chosen = [dict(zip(controls, (v[p] for p, v in zip(place, values)))) for place in places]
     try:
-        return 200, explorer(name).picture(*chosen)
+        return 200, one.picture(*settings)
     except EXPECTED as error:
         return 422, " ".join(str(error).split()).encode()
+
+
+def setting(one: Explorer, places: list[int]) -> dict | None:
+    """The values of the controls at these places, by name; None if there are no such places."""
+    values = [control.values for control in one.controls.values()]
+    if len(places) != len(values) or any(p >= len(v) for p, v in zip(places, values)):
+        return None
+    return {name: v[p] for name, v, p in zip(one.controls, values, places)}
 
 
 # ---------------------------------------------------------------- in the server
@@ -143,13 +157,12 @@ class Pictures:
         self.known: OrderedDict[tuple, Future] = OrderedDict()
 
     def get(self, *address) -> tuple[int, bytes]:
-        """Waits until the picture is there. Whoever asks for one that is being drawn waits for
-        the same."""
+        """Waits until the picture is there; all who ask for it while it is drawn wait for one."""
         with self.lock:
             new = address not in self.known
-            future = self.known[address] = (
-                self.pool.submit(draw, *address) if new else self.known[address]
-            )
+            if new:
+                self.known[address] = self.pool.submit(draw, *address)
+            future = self.known[address]
             self.known.move_to_end(address)
         if new:
             future.add_done_callback(lambda done: self._keep(address, done))
@@ -229,18 +242,23 @@ def written(heading: str, body: str) -> str:
 
 def overview() -> str:
     """The list of all explorers."""
-    lines = ["<p>Move a slider, with a finger, the mouse or the arrow keys, and the picture follows.</p>"]
+    lines = ["<p>Move a slider, with a finger, the mouse or the arrow keys, "]
+    lines += ["and the picture follows.</p>"]
     for notebook in NOTEBOOKS:
-        links = (f"<li><a href='/{name}'>{html.escape(h)}</a></li>" for name, h in headings(notebook).items())
-        lines.append(f"<h2>{html.escape(title(notebook))}</h2><ul>{''.join(links)}</ul>")
+        lines.append(f"<h2>{html.escape(title(notebook))}</h2><ul>")
+        for name, heading in headings(notebook).items():
+            lines.append(f"<li><a href='/{name}'>{html.escape(heading)}</a></li>")
+        lines.append("</ul>")
     return written("Explorers", "".join(lines) + f"<p>{book_link('')}</p>")
 
 
 def full(name: str, limit: int) -> str:
     """What one reader too many sees."""
-    lines = f"<p>All {limit} places are taken. One becomes free when a reader has not moved anything for two minutes: "
-    lines += f"<a href='/{name}'>try again</a>. Pictures that need no place are in the book of the series:</p>"
-    return written("The hall is full", f"{lines}<p>{book_link(f'notebooks/{home(name)}.html')}</p>")
+    page = f"notebooks/{home(name)}.html"
+    lines = [f"<p>All {limit} places are taken. One becomes free when a reader has not moved "]
+    lines += [f"anything for two minutes: <a href='/{name}'>try again</a>. Pictures that need "]
+    lines += [f"no place are in the book of the series:</p><p>{book_link(page)}</p>"]
+    return written("The hall is full", "".join(lines))
 
 
 def book_link(page: str) -> str:
@@ -274,10 +292,10 @@ class Handler(BaseHTTPRequestHandler):
             status = 503
             kind = "text/plain"
             content = b"The server is too busy, or stops."
+        if kind.startswith("text/"):
+            kind += "; charset=utf-8"
         self.send_response(status)
-        self.send_header(
-            "Content-Type", f"{kind}; charset=utf-8" if kind.startswith("text/") else kind
-        )
+        self.send_header("Content-Type", kind)
         self.send_header("Content-Length", str(len(content)))
         self.send_header("Cache-Control", "max-age=3600" if kind == "image/png" else "no-cache")
         if not cookie and status == 200:
@@ -331,7 +349,8 @@ def main(options: list[str]) -> int:
     chosen = parser.parse_args(options)
     refused = problem(chosen.ip, chosen.port)
     if refused:
-        return print(f"run.py: {refused}") or 1
+        print(f"run.py: {refused}")
+        return 1
     return serve(chosen.ip, chosen.port, chosen.readers, browser=not chosen.no_browser)
 
 
@@ -342,14 +361,10 @@ def serve(ip: str, port: int, readers: int, *, browser: bool) -> int:
     os.environ.update(dict.fromkeys(THREADS, "1"), MPLBACKEND="agg")  # of the processes that draw
     workers = min(os.cpu_count() or 2, MOST)
     pool = ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), obedient)
-    with (
-        contextlib.suppress(KeyboardInterrupt),
-        running(ip, port, Hall(pool, Pictures(pool), Readers(readers))),
-    ):
-        print(
-            f"Explorers at {address} (if no browser opens, copy the address; Ctrl+C stops)",
-            flush=True,
-        )
+    hall = Hall(pool, Pictures(pool), Readers(readers))
+    with contextlib.suppress(KeyboardInterrupt), running(ip, port, hall):
+        hint = "(if no browser opens, copy the address; Ctrl+C stops)"
+        print(f"Explorers at {address} {hint}", flush=True)
         if browser:
             webbrowser.open(address)
         load_all(pool, workers)
@@ -359,8 +374,7 @@ def serve(ip: str, port: int, readers: int, *, browser: bool) -> int:
 
 @contextlib.contextmanager
 def running(ip: str, port: int, hall: Hall) -> Iterator[Server]:
-    """A server that answers in the background; at the end it stops, and the processes that draw
-    with it."""
+    """A server that answers in the background; it stops at the end, and those who draw as well."""
     with Server((ip, port), Handler) as server:
         server.hall = hall
         threading.Thread(target=server.serve_forever, daemon=True).start()
@@ -374,8 +388,10 @@ def running(ip: str, port: int, hall: Hall) -> Iterator[Server]:
 
 
 def load_all(pool: Executor, workers: int) -> None:
-    """Load the explorers, notebook by notebook, into all processes; those whom readers ask for
-    come first."""
+    """Load the explorers, notebook by notebook, into all processes.
+
+    Those that readers ask for come first.
+    """
     start = time.monotonic()
     for notebook in NOTEBOOKS:
         wait([pool.submit(load, notebook) for _ in range(workers)])

@@ -1,5 +1,4 @@
-"""Explorers as pages: places of their controls, and the HTML that the book and the live explorers
-share.
+"""Explorers as pages: places of their controls, and HTML, for the book and the live explorers.
 
 A picture has the address I-J-K.png: I, J and K are the places of the controls, counted from 0. In
 the book such files lie there, for some places of some controls; live, a program draws what is asked
@@ -19,8 +18,18 @@ from rbmkit.explorers.controls import Choice, Control
 
 @dataclass(frozen=True)
 class Axis:
-    """A control in a page: its name, the texts of its values, where it stands first, and whether
-    it is a list."""
+    """A control in a page.
+
+    Attributes
+    ----------
+    name : str
+    texts : list of str
+        Its values, as they are shown.
+    start : int
+        The place where it stands first, from 0.
+    listed : bool
+        Is it a list to choose from, and not a slider?
+    """
 
     name: str
     texts: list[str]
@@ -29,10 +38,15 @@ class Axis:
 
 
 def choices(control: Control, count: int) -> list:
-    """At most `count` values of a control, its first one among them; in ratios if the range is wide."""
+    """At most `count` values of a control, its first one among them.
+
+    They are in equal ratios if the range is wide, else at equal distances.
+    """
     every = list(control.values)
-    if isinstance(control, Choice) or len(every) <= count:
-        return every if len(every) <= count else every[:: math.ceil(len(every) / count)]
+    if len(every) <= count:
+        return every
+    if isinstance(control, Choice):
+        return every[:: math.ceil(len(every) / count)]
     low = every[0]
     high = every[-1]
     wide = low > 0 and high / low > 50
@@ -52,10 +66,8 @@ def axis(control: Control, values: Sequence) -> Axis:
 
 def distance(one, other) -> float:
     """Of two numbers; of other things, 0 if they are equal and 1 if not."""
-    number = all(
-        isinstance(value, (int, float)) and not isinstance(value, bool) for value in (one, other)
-    )
-    return abs(one - other) if number else float(one != other)
+    numbers = [isinstance(x, (int, float)) and not isinstance(x, bool) for x in (one, other)]
+    return abs(one - other) if all(numbers) else float(one != other)
 
 
 def markup(
@@ -91,34 +103,38 @@ def markup(
     lines += [control_markup(axis) for axis in axes]
     lines += [f"<button type='button'>{html.escape(name)}</button> " for name in buttons]
     lines += [f'<div class="scroll"><img src="{folder}/{first}.png" style="min-width: {width}px" ']
-    lines += [
-        f'alt="Picture of the explorer at {at}"></div><p role="status"></p><p>{note}</p></div>'
-    ]
+    lines += [f'alt="Picture of the explorer at {at}"></div>']
+    lines += [f'<p role="status"></p><p>{note}</p></div>']
     return "".join(lines)
 
 
 def live_markup(name: str, module: str, data: str, note: str) -> str:
-    """The HTML of an explorer that runs in the page; `data` is the address of its script, see `Live.script`."""
+    """The HTML of an explorer that runs in the page.
+
+    `module` is its JavaScript, and `data` the address of the script with its data, `Live.script`.
+    """
     start = "const bytes = Uint8Array.from(atob(explorerData), (c) => c.charCodeAt(0));\n"
     start += f"render({{ model: {{ get: () => bytes }}, el: document.getElementById('{name}') }});"
-    box = f'<div class="live"><div id="{name}"></div><p>{note}</p></div>'
-    return f'{box}\n\n<script defer src="{data}"></script>\n\n<script type="module">\n{module}\n{start}\n</script>\n'
+    parts = [
+        f'<div class="live"><div id="{name}"></div><p>{note}</p></div>',
+        f'<script defer src="{data}"></script>',
+        f'<script type="module">\n{module}\n{start}\n</script>\n',
+    ]
+    return "\n\n".join(parts)
 
 
 def control_markup(axis: Axis) -> str:
     """A slider, or a list to choose from."""
     name = html.escape(axis.name)
+    texts = [html.escape(text) for text in axis.texts]
     if axis.listed:
-        starts = [" selected" * (k == axis.start) for k in range(len(axis.texts))]
-        options = [
-            f"<option value='{k}'{s}>{html.escape(axis.texts[k])}</option>"
-            for k, s in enumerate(starts)
-        ]
-        select = f"<select aria-label='{name}'>{''.join(options)}</select>"
-        return f"<label><span>{name}</span>{select}</label>"
-    return (
-        f"<label><span>{name}</span><input type='range' min='0' max='{len(axis.texts) - 1}' "
-        "step='1' "
-        f"value='{axis.start}' "
-        f"aria-label='{name}'><output>{html.escape(axis.texts[axis.start])}</output></label>"
-    )
+        options = ""
+        for k, text in enumerate(texts):
+            selected = " selected" if k == axis.start else ""
+            options += f"<option value='{k}'{selected}>{text}</option>"
+        control = f"<select aria-label='{name}'>{options}</select>"
+    else:
+        limits = f"min='0' max='{len(texts) - 1}' step='1' value='{axis.start}'"
+        control = f"<input type='range' {limits} aria-label='{name}'>"
+        control += f"<output>{texts[axis.start]}</output>"
+    return f"<label><span>{name}</span>{control}</label>"

@@ -1,4 +1,6 @@
-"""The series as its readers and builders see it: names, titles, addresses, costs, and where explorers stand.
+"""The series as its readers and builders see it.
+
+Names, titles, addresses and costs of the notebooks, and where explorers stand in them.
 
 python -m tools.series      # write the costs and the address of the project where readers see them
 """
@@ -15,13 +17,13 @@ import nbformat
 from run import COST, NOTEBOOKS, ROOT, SERIES, rebuild, tidy
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
-ADDRESS = PROJECT.get("urls", {}).get("Repository", "")  # empty until the project is published somewhere
+# empty until the project is published somewhere
+ADDRESS = PROJECT.get("urls", {}).get("Repository", "")
 TAG = re.compile(r"\\tag\*?\{([^}]*)\}")
 
 
 def names(part: str = "") -> list[str]:
-    """Names of the notebooks, in order, e.g. 02_reciprocal_space; only those that contain
-    `part`."""
+    """Names of the notebooks that contain `part`, in order, e.g. 02_reciprocal_space."""
     return [name for name in SERIES if part in name and (NOTEBOOKS / f"{name}.ipynb").exists()]
 
 
@@ -44,33 +46,48 @@ def question(nb) -> str:
 
 
 def badges(name: str) -> str:
-    """A row of the first table: links that open a notebook on Binder, in Colab, on GitHub; empty without an address."""
-    slug, file = ADDRESS.removeprefix("https://github.com/"), f"notebooks/{name}.ipynb"
+    """A row of the first table: links that open a notebook on Binder, in Colab, on GitHub.
+
+    Empty without an address.
+    """
+    if not ADDRESS:
+        return ""
+    slug = ADDRESS.removeprefix("https://github.com/")
+    file = f"notebooks/{name}.ipynb"
     links = {
         "Binder": f"https://mybinder.org/v2/gh/{slug}/main?urlpath=lab/tree/{file}",
         "Colab": f"https://colab.research.google.com/github/{slug}/blob/main/{file}",
         "GitHub": f"{ADDRESS}/blob/main/{file}",
     }
-    pictures = [f"[![{site}](../docs/_static/{site.lower()}.svg)]({link})" for site, link in links.items()]
-    return f"| Open in | {' '.join(pictures)} |\n" if ADDRESS else ""
+    badge = "[![{}](../docs/_static/{}.svg)]({})"
+    shown = [badge.format(site, site.lower(), link) for site, link in links.items()]
+    return f"| Open in | {' '.join(shown)} |\n"
 
 
 def install() -> str:
-    """The cell that fetches the project where it is missing, as in Colab; empty without an address."""
+    """The cell that fetches the project where it is missing, as in Colab.
+
+    Empty without an address.
+    """
     return INSTALL.format(ADDRESS) if ADDRESS else ""
 
 
 def addressed(text: str, file: str) -> str:
-    """Let links to files of the project whose path matches `file` lead to its address; without one, names are left."""
+    """Let links to files of the project whose path matches `file` lead to its address.
+
+    Without an address, only their names are left.
+    """
     link = re.compile(rf"\[([^]\n]*)\]\(\.\./({file})\)")
     return link.sub(rf"[\1]({ADDRESS}/blob/main/\2)" if ADDRESS else r"\1", text)
 
 
 INSTALL = """\
-import sys  # where rbmkit is missing, as in Colab, this cell fetches the project; elsewhere it does nothing
+# where rbmkit is missing, as in Colab, this cell fetches the project; elsewhere it does nothing
+import sys
 from importlib.util import find_spec
 
-if getattr(find_spec("rbmkit"), "origin", None) is None:  # missing, or only the folder that a session before fetched
+# missing, or only the folder that a session before fetched
+if getattr(find_spec("rbmkit"), "origin", None) is None:
     sys.modules.pop("rbmkit", None)
     !test -d rbmkit || git clone --quiet --depth 1 {}
     %cd rbmkit"""
@@ -86,11 +103,9 @@ def port(text: str) -> int:
 def cost(name: str) -> str:
     """Run time and memory as measured by ``run.py measure``."""
     measured = json.loads(COST.read_text("utf-8")).get(name)
-    return (
-        f"{measured['seconds']:.0f} s, {measured['gigabytes']:.1f} GB"
-        if measured
-        else "not measured yet"
-    )
+    if not measured:
+        return "not measured yet"
+    return f"{measured['seconds']:.0f} s, {measured['gigabytes']:.1f} GB"
 
 
 def stamp() -> None:
@@ -101,19 +116,19 @@ def stamp() -> None:
         for path in tables:
             text = path.read_text("utf-8")
             path.write_text(re.sub(row, rf"\g<1>{cost(name)}\g<2>", text), "utf-8", newline="\n")
+        told = f"about {measured['seconds']} s and {measured['gigabytes']} GB on 2 cores"
+        line = f"| Run time, memory | {told} |"
         for path in NOTEBOOKS.glob(f"{name}.*"):
-            told = f"about {measured['seconds']} s and {measured['gigabytes']} GB on 2 cores"
-            line = f"| Run time, memory | {told} |"
             text = path.read_text("utf-8")
-            path.write_text(
-                re.sub(r"\| Run time, memory \|[^|]*\|", line, text), "utf-8", newline="\n"
-            )
+            text = re.sub(r"\| Run time, memory \|[^|]*\|", line, text)
+            path.write_text(text, "utf-8", newline="\n")
 
 
 def stamp_address() -> None:
     """Write the address that pyproject has, or has not, into CITATION.cff and the notebooks."""
     citation = ROOT / "CITATION.cff"
-    lines = [line for line in citation.read_text("utf-8").splitlines() if not line.startswith("repository-code:")]
+    lines = citation.read_text("utf-8").splitlines()
+    lines = [line for line in lines if not line.startswith("repository-code:")]
     lines += [f'repository-code: "{ADDRESS}"'] if ADDRESS else []
     citation.write_text("\n".join(lines) + "\n", "utf-8", newline="\n")
     for name in SERIES:
@@ -137,10 +152,11 @@ def with_address(text: str, name: str) -> str:
 
 def explorers(nb) -> dict[str, tuple[str, str]]:
     """Explorers that a notebook shows, by name: the heading above, and the cell."""
-    heading, found = "", {}
+    heading = ""
+    found = {}
     for cell in nb.cells:
         if cell.cell_type == "markdown":
-            heading = ([heading] + re.findall(r"(?m)^#{2,3} (.+)", cell.source))[-1]
+            heading = [heading, *re.findall(r"(?m)^#{2,3} (.+)", cell.source)][-1]
         else:
             shown = re.findall(r"(?m)^explorers\.(\w+)\(\)\.show\(\)", cell.source)
             found |= dict.fromkeys(shown, (heading, cell.id))

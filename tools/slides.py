@@ -24,11 +24,12 @@ from markdown_it import MarkdownIt
 from mdit_py_plugins.dollarmath import dollarmath_plugin
 
 from tools import series
-from tools.book import copy_mathjax, correction_texts, pictures, sections
+from tools.book import INSIDE, copy_mathjax, correction_texts, pictures, prose, sections
 
 SLIDES = series.ROOT / "build" / "slides"
 NUMBERED = re.compile(
-    r"\$\$((?:(?!\$\$).)*?\\tag\*?\{[^}]*\}(?:(?!\$\$).)*?)\$\$[ \t]*[,.;]?", re.DOTALL
+    rf"\$\$({INSIDE}\\tag\*?\{{[^}}]*\}}{INSIDE})\$\$[ \t]*[,.;]?",
+    re.DOTALL,
 )
 NOTICE = re.compile(r"\*\*What to notice\.\*\*\s*(.+)", re.DOTALL)
 QUESTION = re.compile(r"(\*\*Q\d+\.\*\*.+?)<details>.*?</summary>(.+?)</details>", re.DOTALL)
@@ -44,7 +45,9 @@ PAGE = """<!doctype html>
 <link rel="stylesheet" href="reveal/dist/reset.css">
 <link rel="stylesheet" href="reveal/dist/reveal.css">
 <link rel="stylesheet" href="slides.css">
-<script>MathJax = {{options: {{enableMenu: false}}, chtml: {{displayOverflow: "linebreak"}}}}</script>
+<script>
+MathJax = {{options: {{enableMenu: false}}, chtml: {{displayOverflow: "linebreak"}}}};
+</script>
 <script src="mathjax/tex-chtml.js"></script>
 </head>
 <body>
@@ -65,13 +68,15 @@ const fit = ({{ currentSlide }}) => {{
   for (let k = 0; k < 15 && bottom(currentSlide) > 704; k++)
     currentSlide.style.fontSize = 0.96 * size(currentSlide) + "px";
 }};
-const bottom = (slide) => Math.max(
-  ...[...slide.children].filter((part) => part.tagName != "ASIDE").map((part) => part.offsetTop + part.offsetHeight));
+const bottom = (slide) => {{
+  const shown = [...slide.children].filter((part) => part.tagName != "ASIDE");
+  return Math.max(...shown.map((part) => part.offsetTop + part.offsetHeight));
+}};
 Reveal.on("ready", fit);
 Reveal.on("slidechanged", fit);
 MathJax.startup.promise.then(() => Reveal.initialize({{
-  hash: true, slideNumber: "c/t", width: 1280, height: 720, margin: 0.04, center: false, transition: "none",
-  plugins: [RevealNotes],
+  hash: true, slideNumber: "c/t", width: 1280, height: 720, margin: 0.04, center: false,
+  transition: "none", plugins: [RevealNotes],
 }}));
 </script>
 </body>
@@ -79,21 +84,30 @@ MathJax.startup.promise.then(() => Reveal.initialize({{
 """
 
 CSS = """/* dark on light, large, one idea per slide */
-.reveal { color: #111; font-family: "Segoe UI", Helvetica, Arial, "DejaVu Sans", sans-serif; font-size: 34px; }
+.reveal {
+  color: #111; font-size: 34px;
+  font-family: "Segoe UI", Helvetica, Arial, "DejaVu Sans", sans-serif;
+}
 body { background: #fff; }
 .reveal section { text-align: left; }
 .reveal h1 { font-size: 2em; line-height: 1.15; margin: 0.9em 0 0.4em; }
-.reveal h2 { border-bottom: 3px solid #0072b2; font-size: 1.25em; margin: 0 0 0.6em; padding-bottom: 0.15em; }
+.reveal h2 {
+  border-bottom: 3px solid #0072b2; font-size: 1.25em; margin: 0 0 0.6em; padding-bottom: 0.15em;
+}
 .reveal p, .reveal li { line-height: 1.35; margin: 0.35em 0; }
 .reveal ul, .reveal ol { margin-left: 1.2em; }
 .reveal code { font-size: 0.85em; }
 .reveal strong { color: #00507d; }
 .reveal .lead { color: #333; }
 .reveal mjx-container { font-size: 108% !important; }
-.reveal img { display: block; height: 470px; margin: 0 auto; max-width: 100%; object-fit: contain; width: auto; }
+.reveal img {
+  display: block; height: 470px; margin: 0 auto; max-width: 100%; object-fit: contain; width: auto;
+}
 .reveal img.wide { height: auto; width: 100%; }
 .reveal .notice { border-left: 6px solid #d55e00; margin-top: 0.6em; padding-left: 0.6em; }
-.reveal .answer { border-left: 6px solid #009e73; font-size: 0.85em; margin-top: 0.6em; padding-left: 0.6em; }
+.reveal .answer {
+  border-left: 6px solid #009e73; font-size: 0.85em; margin-top: 0.6em; padding-left: 0.6em;
+}
 .reveal .source { color: #555; font-size: 0.6em; }
 .reveal .small { font-size: 0.82em; }
 """
@@ -103,14 +117,13 @@ markdown = MarkdownIt("commonmark").enable("table").use(dollarmath_plugin, doubl
 
 def render(text: str) -> str:
     """Markdown to HTML; mathematics stays TeX, for MathJax."""
-    plain = re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", re.sub(r"!\[([^\]]*)\]\([^)]*\)", r"\1", text))
-    out = markdown.render(plain)
-    out = re.sub(
-        r'<(?:span|div) class="math inline">(.*?)</(?:span|div)>', r"\\(\1\\)", out, flags=re.DOTALL
-    )
-    return re.sub(
-        r'<(?:span|div) class="math block">(.*?)</(?:span|div)>', r"\\[\1\\]", out, flags=re.DOTALL
-    )
+    without_pictures = re.sub(r"!\[([^\]]*)\]\([^)]*\)", r"\1", text)
+    without_links = re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", without_pictures)
+    out = markdown.render(without_links)
+    for kind, tex in (("inline", r"\\(\1\\)"), ("block", r"\\[\1\\]")):
+        box = rf'<(?:span|div) class="math {kind}">(.*?)</(?:span|div)>'
+        out = re.sub(box, tex, out, flags=re.DOTALL)
+    return out
 
 
 def line(text: str) -> str:
@@ -120,12 +133,9 @@ def line(text: str) -> str:
 
 def sentences(text: str) -> list[str]:
     """Sentences of a paragraph; a dot inside mathematics or after an abbreviation ends none."""
-    protect = re.sub(
-        r"\$[^$]*\$|\b(?:Eqs?|Fig|Sec|Ref|e\.g|i\.e|resp|cf)\.",
-        lambda m: m[0].replace(".", "\0"),
-        text,
-    )
-    parts = re.split(r"(?<=[.!?:])\s+(?=[A-Z*$(\\])", " ".join(protect.split()))
+    no_end = r"\$[^$]*\$|\b(?:Eqs?|Fig|Sec|Ref|e\.g|i\.e|resp|cf)\."
+    protected = re.sub(no_end, lambda m: m[0].replace(".", "\0"), text)
+    parts = re.split(r"(?<=[.!?:])\s+(?=[A-Z*$(\\])", " ".join(protected.split()))
     return [part.replace("\0", ".").strip() for part in parts]
 
 
@@ -157,12 +167,8 @@ def equation_slides(heading: str, text: str) -> list[str]:
     groups = []
     room = 0.0
     for lead, equation in leads(text):
-        need = (
-            1
-            + lead.count("$$") / 2
-            + len(re.sub(r"\$.*?\$", "xxxxx", lead)) / 300
-            + equation.count("matrix") / 8
-        )
+        words = re.sub(r"\$.*?\$", "xxxxx", lead)
+        need = 1 + lead.count("$$") / 2 + len(words) / 300 + equation.count("matrix") / 8
         # "with" stays below the equation before
         if need > room and not (groups and 0 < len(lead) < SHORT):
             groups = [*groups, ""]
@@ -205,15 +211,13 @@ def section_slides(heading: str, cells) -> list[str]:
         if cell.cell_type == "markdown":
             text = re.sub(r"^#+ .*\n?", "", cell.source)
             found += equation_slides(heading, text)
-            found += [
-                slide(heading, render("**Correction:** " + part))
-                for part in corrections_alone(text)
-            ]
+            for part in corrections_alone(text):
+                found.append(slide(heading, render("**Correction:** " + part)))
         for picture, alt in pictures(cell):
             after = (c.source for c in cells[i + 1 :] if c.cell_type == "markdown")
             found.append(figure_slide(heading, picture, alt, next(after, "")))
     if not found:
-        text = "\n\n".join(cell.source for cell in cells if cell.cell_type == "markdown")
+        text = prose(cells)
         first = re.sub(r"^#+ .*\n?", "", text).strip().split("\n\n")[0]
         found = [slide(heading, render(first), text)] if first else []
     return found
@@ -221,18 +225,15 @@ def section_slides(heading: str, cells) -> list[str]:
 
 def deck(name: str) -> str:
     nb = series.read(name)
-    goals = re.findall(
-        r"^\| (You (?:will derive|will compute|need)) \| (.+?) \|$",
-        nb.cells[0].source,
-        re.MULTILINE,
-    )
+    row = r"^\| (You (?:will derive|will compute|need)) \| (.+?) \|$"
+    goals = re.findall(row, nb.cells[0].source, re.MULTILINE)
     table = "".join(f"<p><strong>{key}:</strong> {line(value)}</p>" for key, value in goals)
     first = f"<h1>{series.title(nb)}</h1><p>{line(series.question(nb))}</p>"
     source = f'<p class="source">{series.ADDRESS}</p>' if series.ADDRESS else ""
     slides = [f"<section>{first}{source}</section>"]
     slides += [slide("In this notebook", table, small=True)] if goals else []
     for heading, k, cells in sections(nb):
-        text = "\n\n".join(cell.source for cell in cells if cell.cell_type == "markdown")
+        text = prose(cells)
         if heading == "Summary":  # the answers, then what else there is to say
             answers = "\n".join(re.findall(r"(?m)^\|.*$", text))
             rest = re.sub(r"(?m)^(?:#+ |\|).*\n?", "", text)
@@ -240,12 +241,8 @@ def deck(name: str) -> str:
             slides += [slide(heading, render(part), small=True) for part in parts]
         elif heading == "Quiz":
             for question, answer in QUESTION.findall(text):
-                slides.append(
-                    slide(
-                        heading,
-                        render(question) + f'<div class="fragment answer">{render(answer)}</div>',
-                    )
-                )
+                hidden = f'<div class="fragment answer">{render(answer)}</div>'
+                slides.append(slide(heading, render(question) + hidden))
         elif k and heading not in LEFT_OUT:
             slides += section_slides(heading, cells)
     return PAGE.format(title=html.escape(series.title(nb)), slides="\n".join(slides))
@@ -261,12 +258,12 @@ def main(options: list[str]) -> int:
     names = parser.parse_args(options).names
     chosen = [name for name in series.names() if not names or any(part in name for part in names)]
     if not chosen:
-        return print("run.py: no notebook is called like " + ", ".join(names)) or 1
+        print("run.py: no notebook is called like " + ", ".join(names))
+        return 1
     SLIDES.mkdir(parents=True, exist_ok=True)
     copy_mathjax(SLIDES / "mathjax")
-    reveal = (
-        Path(importlib.util.find_spec("sphinx_revealjs").origin).parent / "_static" / "revealjs"
-    )
+    package = Path(importlib.util.find_spec("sphinx_revealjs").origin).parent
+    reveal = package / "_static" / "revealjs"
     for part in ("dist", "plugin/notes"):
         shutil.copytree(reveal / part, SLIDES / "reveal" / part, dirs_exist_ok=True)
     (SLIDES / "slides.css").write_text(CSS, "utf-8")

@@ -23,8 +23,8 @@ PICTURE = re.compile(r"(!\[[^\]]*\])\(\.\./(docs/[^)]*/([^)/]+\.png))\)")
 def student_copy(nb):
     """The notebook with an empty cell in place of each solution; quiz answers stay, for self-study.
 
-    Links to the published notebooks, which have the solutions, are left out; links to other files of the project lead
-    to its address, wherever the copy is, or are names only while it has none.
+    Links to the published notebooks, which have the solutions, are left out; links to other files
+    of the project lead to its address, wherever the copy is, or are names only while it has none.
     """
     cells = []
     for cell in nb.cells:
@@ -43,8 +43,8 @@ def student_copy(nb):
 
 
 def attach_pictures(cell, text: str) -> str:
-    """Put the pictures that the text shows into the cell; return the text, which names them
-    there."""
+    """Put the pictures that the text shows into the cell; return the text, which names them there.
+    """
     files = {name: (series.ROOT / path).read_bytes() for _, path, name in PICTURE.findall(text)}
     if files:
         cell.attachments = {
@@ -62,24 +62,19 @@ def main(options: list[str]) -> int:
     )
     chosen = parser.parse_args(options).folder
     folder = chosen or series.ROOT / "build" / "student"
-    taken = [
-        path for path in (folder / f"{name}.ipynb" for name in series.names()) if path.exists()
-    ]
+    files = {name: folder / f"{name}.ipynb" for name in series.names()}
+    taken = [path for path in files.values() if path.exists()]
     if taken and chosen:
-        return (
-            print(f"run.py: {taken[0]} exists and may hold somebody's work; choose another folder")
-            or 1
-        )
+        print(f"run.py: {taken[0]} exists and may hold somebody's work; choose another folder")
+        return 1
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        return (
-            print(f"run.py: cannot make the folder {folder} ({error.strerror}); choose another")
-            or 1
-        )
-    for name in series.names():
-        (folder / f"{name}.ipynb").write_text(writes(student_copy(series.read(name))), "utf-8")
-    print(f"{len(series.names())} notebooks without solutions in {folder}")
+        print(f"run.py: cannot make the folder {folder} ({error.strerror}); choose another")
+        return 1
+    for name, path in files.items():
+        path.write_text(writes(student_copy(series.read(name))), "utf-8")
+    print(f"{len(files)} notebooks without solutions in {folder}")
     return 0
 
 

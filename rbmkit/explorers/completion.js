@@ -1,7 +1,7 @@
 // Complete a digit: chains of block Gibbs sampling with held pixels, live in any page, without Python.
 //
 // One file for all places. JupyterLab loads it as an anywidget; the book and `run.py explore` call `render` themselves.
-// The random numbers are those of rbmkit/kernels.py, so that both draw the same states from the same model.
+// The random numbers are those of rbmkit/kernels/draws.py, so that both draw the same states from the same model.
 
 const CHAINS = 8, SIDE = 28, BUDGET = 12;  // milliseconds of work per picture on the screen
 const MASK = (1n << 64n) - 1n;
