@@ -39,7 +39,7 @@ def states_in_well(
 
 @house
 def wells(panels: Mapping[str, tuple[Spectrum, np.ndarray]], *, top: float) -> tuple[Figure, Axes]:
-    """Above: beta U and a comparison potential. Below: V_Q of both, states at their levels.
+    """Above: beta U and a comparison potential. Below: V_Q of both, three states at their levels.
 
     Each panel has a spectrum of one coordinate and the values of the comparison potential, times
     beta, on its grid.
