@@ -94,7 +94,7 @@ def test_figures_draw_what_they_are_given():
     ]
     found = diffusion.spectrum(harmonic(1.0), 4)
     _, ax = figures.wells({"a": (found, np.zeros(401))}, top=3.0)
-    assert len(ax[1, 0].lines) == 2 + 2 * 4
+    assert len(ax[1, 0].lines) == 2 + 2 * 3  # three states, and the heights of their levels
     # V_Q of a constant potential
     np.testing.assert_allclose(ax[1, 0].lines[0].get_ydata(), 0, atol=1e-12)
     np.testing.assert_allclose(ax[1, 0].lines[1].get_ydata(), found.potential.quantum)

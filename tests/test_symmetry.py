@@ -148,7 +148,7 @@ def test_landau_and_effect_panels():
     assert (ax[0, 0].get_xscale(), ax[0, 1].get_xscale()) == ("linear", "log")
     rank = np.array([1, 10, 100])
     y = np.array([3.0, 2.0, 1.0])
-    _, ax = figures.effects(rank, {"size": ("pixels", y, 0.1 * y, (1.5, 0.2))})
+    _, ax = figures.effects(rank, {"size": ("pixels", y, 0.1 * y, (1.5, 0.2, "drawn again"))})
     np.testing.assert_array_equal(ax[0, 0].containers[0][0].get_ydata(), y)
     assert ax[0, 0].get_xscale() == "log"
     _, ax = figures.growth(rank, np.outer(rank, [1.0, 2.0]), np.outer(rank, [1.1, 2.1]), 4.6)

@@ -39,7 +39,7 @@ def states_in_well(
 
 @house
 def wells(panels: Mapping[str, tuple[Spectrum, np.ndarray]], *, top: float) -> tuple[Figure, Axes]:
-    """Above: beta U and a comparison potential. Below: V_Q of both, states at their levels.
+    """Above: beta U and a comparison potential. Below: V_Q of both, three states at their levels.
 
     Each panel has a spectrum of one coordinate and the values of the comparison potential, times
     beta, on its grid.
@@ -58,7 +58,7 @@ def wells(panels: Mapping[str, tuple[Spectrum, np.ndarray]], *, top: float) -> t
         lower.plot(z, comparison, "--", color="0.5", label="$V_Q$ quadratic")
         below = {"loc": "upper center", "bbox_to_anchor": (0.5, -0.2), "ncols": 3}
         narrow = {"handlelength": 1.5, "columnspacing": 1.0}
-        states_in_well(lower, spectrum, top=top, **below, **narrow)
+        states_in_well(lower, spectrum, top=top, levels=3, **below, **narrow)
         lower.set_xlabel("$u$")
     ax[0, 0].set_ylabel(r"$\beta U_{\rm eff}$")
     ax[1, 0].set_ylabel("$V_Q$, $E_n$")

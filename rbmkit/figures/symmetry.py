@@ -159,20 +159,20 @@ def mosaics(panels: Mapping[str, np.ndarray], *, columns: int = 5) -> tuple[Figu
 
 @house
 def effects(
-    rank: np.ndarray, curves: Mapping[str, tuple[str, np.ndarray, np.ndarray, tuple[float, float]]]
+    rank: np.ndarray,
+    curves: Mapping[str, tuple[str, np.ndarray, np.ndarray, tuple[float, float, str]]],
 ) -> tuple[Figure, Axes]:
     """What a rotation of two neighbouring modes does, against their rank.
 
-    Each panel: axis label, values and standard errors at `rank`, and (value, error) of drawing the
-    pixels again: a band.
+    Each panel: axis label, values and standard errors at `rank`, and (value, error, name) of what
+    they are compared with: a band.
     """
     fig, ax = canvas(1, len(curves), size=(7.2 / len(curves), 3.1), squeeze=False)
     for k, (panel, (title, (label, y, error, band))) in enumerate(zip(ax.flat, curves.items())):
         panel.errorbar(rank, y, yerr=error, color=COLOURS[k], marker=MARKERS[k], capsize=2)
-        again, spread = band
-        panel.axhspan(again - spread, again + spread, color="0.6", alpha=0.6, linewidth=0)
-        label_again = "pixels drawn again, unrotated"
-        panel.axhline(again, color="0.3", linestyle="--", linewidth=1, label=label_again)
+        level, spread, name = band
+        panel.axhspan(level - spread, level + spread, color="0.6", alpha=0.6, linewidth=0)
+        panel.axhline(level, color="0.3", linestyle=("--", ":")[k % 2], label=name)
         panel.set(title=title, xscale="log", xlabel="rank of the first mode", ylabel=label)
     legend_below(fig)
     return fig, ax
