@@ -214,7 +214,7 @@ def test_explorers_go_on_without_ipywidgets(tmp_path):
     """In a Python that cannot import ipywidgets, each prints a line and has pictures as before."""
     (tmp_path / "ipywidgets.py").write_text("raise ImportError('blocked for this test')")
     code = "from rbmkit.explorers import relaxing_mode as r, steering as s; r().show(); s().show()"
-    code += "; print(r().figure(3.0, 1.0, 0.0).axes[0].get_title())"
+    code += "; print(r().figure(3.0, 1.0, 0.0, 1.0).axes[0].get_title())"
     environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(tmp_path), str(series.ROOT)])}
     told = {"capture_output": True, "text": True, "check": False}
     done = subprocess.run([sys.executable, "-c", code], env=environment, cwd=tmp_path, **told)

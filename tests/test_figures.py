@@ -274,9 +274,11 @@ def test_the_lower_wells_reach_above_the_hill():
     u = np.linspace(-6, 6, 61)
     hill = 0.1 * (u**2 - 16) ** 2 + u  # a maximum of 25.6 near 0, minima near -4 and 4
     flat = u**2
-    measured = (flat, 0.1 * np.ones(61))
-    panels = [(name, u, measured, [flat] * 3, u, f) for name, f in (("a", hill), ("b", flat))]
-    _, ax = symmetry.double_wells(panels)
+    error = 0.1 * np.ones(61)
+    starts = np.array([flat, flat, flat])
+    well_a = symmetry.Well("a", u, flat, error, starts, z=u, landau=hill)
+    well_b = symmetry.Well("b", u, flat, error, starts, z=u, landau=flat)
+    _, ax = symmetry.double_wells([well_a, well_b])
     top = 1.15 * (hill[20:40].max() - hill.min())
     assert ax[1, 0].get_ylim()[1] == pytest.approx(top)
     assert ax[1, 1].get_ylim()[1] == pytest.approx(1.15 * 8)  # no hill: that of the upper row

@@ -262,7 +262,8 @@ def test_landscape_explorer_draws_the_chosen_points(landscapes):
     ax = landscapes.figure("1", 3, digit="4", show="data").axes[0]
     assert ax.get_title().startswith("mode 3")
     dots = ax.collections[-1].get_offsets()
-    m, (x, y) = landscapes.modes["1"], landscapes.points["1", "data"]
+    m = landscapes.modes["1"]
+    x, y = landscapes.data["1"]
     chosen = landscapes.labels == 4
     np.testing.assert_allclose(dots, np.column_stack([x[chosen, 2], y[chosen, 2]]))
     assert x.shape == (50, 20)

@@ -25,9 +25,7 @@ def small_rotations():
 def small_wells():
     rbms = [RBM.random(150, 120, sigma=sigma, rng=0) for sigma in (0.05, 0.8)]
     data = np.random.default_rng(0).integers(0, 2, (40, 150))
-    return explorers.Wells(
-        {epoch: (rbm, modes(rbm)) for epoch, rbm in zip((0.0, 1.0), rbms)}, data, rng=0
-    )
+    return explorers.Wells(dict(zip((0.0, 1.0), rbms)), data, rng=0)
 
 
 def shades(fig):
@@ -98,10 +96,11 @@ def test_figures_show_what_they_are_given():
     bars = np.array([bar[:, 1] for bar in point[2][0].get_segments()])
     np.testing.assert_allclose(bars, [[0.1, 0.3], [0.2, 0.2]])
     assert (band.get_y(), band.get_y() + band.get_height()) == pytest.approx((0.001, 0.003))
-    panels = {"left": ({"x": (np.arange(3), 0.1)}, "linear"), "r": ({"y": (np.ones(2),)}, "log")}
+    panels = {"left": {"x": (np.arange(3), 0.1)}, "right": {"y": (np.ones(2),)}}
     _, ax = figures.history(np.array([0, 0.1, 1]), panels)
     np.testing.assert_array_equal(ax[0, 0].containers[0][0].get_ydata(), [0, 1, 2])
-    assert (ax[0, 1].get_yscale(), ax[0, 0].get_xlabel()) == ("log", "epoch")
+    np.testing.assert_array_equal(ax[0, 1].containers[0][0].get_xdata(), [0, 0.1])
+    assert (ax[0, 1].get_title(), ax[0, 0].get_xlabel()) == ("right", "epoch")
     images = rng.integers(0, 2, (10, 784))
     _, ax = figures.mosaics({"one": images, "two": images})
     tile = ax[0, 1].images[0].get_array()[31:59, 1:29]
@@ -115,11 +114,9 @@ def test_figures_show_what_they_are_given():
 
 def test_order_parameters_have_ribbons_of_the_states_and_bars_of_the_replicas():
     t = np.arange(3.0)
-    series = {
-        name: (t, 0.1 * np.ones(3), None if name == "mu" else np.ones(3))
-        for name in ("mu", "data", "samples")
-    }
-    _, ax = figures.order_parameters([("M = 5", t, (series, series))])
+    spread = {"mu": None, "data": np.ones(3), "samples": np.ones(3)}
+    series = {name: figures.Summary(t, 0.1 * np.ones(3), one) for name, one in spread.items()}
+    _, ax = figures.order_parameters([figures.OrderParameters("M = 5", t, series, series)])
     assert len(ax[0, 0].containers) == 3
     ribbons = [
         c
@@ -135,20 +132,22 @@ def test_order_parameters_have_ribbons_of_the_states_and_bars_of_the_replicas():
 def test_landau_and_effect_panels():
     z = np.linspace(-3, 3, 61)
     f = (z**2 - 1) ** 2
-    _, ax = figures.double_wells(
-        [("epoch 1", z, (f, 0.1 * f), np.array([f, f, f]), z, 5 + f)], ceiling=2.0
-    )
+    well = figures.Well("epoch 1", z, f, 0.1 * f, starts=np.array([f, f, f]), z=z, landau=5 + f)
+    _, ax = figures.double_wells([well], ceiling=2.0)
     line = next(line for line in ax[0, 0].lines if line.get_label() == "Landau's $f_1$")
     np.testing.assert_allclose(line.get_ydata(), f)
     np.testing.assert_allclose(ax[0, 0].containers[0][0].get_ydata(), f[f < 2])
-    _, ax = figures.regimes([("y", {"yscale": "log"}, {"mild": (z, 1 + f, 0.1 * f)})])
+    regime = figures.Panel("y", {"mild": (z, 1 + f, 0.1 * f)}, {"yscale": "log"})
+    _, ax = figures.regimes([regime])
     np.testing.assert_allclose(ax[0, 0].containers[0][0].get_ydata(), 1 + f)
-    _, ax = figures.two_order_parameters([("t", z, {"digits": (f, f), "mu": (z,)})])
+    mode = figures.Panel("t", {"digits": (z, f, f), "mu": (z, z)})
+    _, ax = figures.two_order_parameters([mode])
     np.testing.assert_allclose(ax[0, 1].lines[2].get_ydata(), z)
     assert (ax[0, 0].get_xscale(), ax[0, 1].get_xscale()) == ("linear", "log")
     rank = np.array([1, 10, 100])
     y = np.array([3.0, 2.0, 1.0])
-    _, ax = figures.effects(rank, {"size": ("pixels", y, 0.1 * y, (1.5, 0.2, "drawn again"))})
+    effect = figures.Effect("pixels", y, 0.1 * y, level=1.5, level_error=0.2, level_name="drawn again")
+    _, ax = figures.effects(rank, {"size": effect})
     np.testing.assert_array_equal(ax[0, 0].containers[0][0].get_ydata(), y)
     assert ax[0, 0].get_xscale() == "log"
     _, ax = figures.growth(rank, np.outer(rank, [1.0, 2.0]), np.outer(rank, [1.1, 2.1]), 4.6)

@@ -1,7 +1,7 @@
-"""Interactive explorers of the notebooks: one module per notebook, built from the figures that stand beside them.
+"""Interactive explorers of the notebooks, built from the figures that stand beside them.
 
-Each is a function without arguments that makes an `Explorer`, or a `Live` one that runs in the page, of stored data:
-``explorers.landscapes().show()``.
+Each is a function without arguments that makes an `Explorer`, or a `Live` one that runs in the
+page, of stored data: ``explorers.landscapes().show()``.
 """
 
 from rbmkit.explorers.bosons import relaxing_mode
@@ -21,6 +21,6 @@ NOTEBOOKS = {
     "06_cascade_of_transitions": (wells,),
     "07_past_the_transition": (dissolving,),
 }
-"""The explorers that each notebook shows, in its order: for the book, for ``run.py explore`` and for the tests."""
+"""The explorers of each notebook, in its order: for the book, ``run.py explore`` and tests."""
 EXPLORERS = {make.__name__: make for makers in NOTEBOOKS.values() for make in makers}
 """The same by name."""

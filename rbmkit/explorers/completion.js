@@ -1,12 +1,14 @@
-// Complete a digit: chains of block Gibbs sampling with held pixels, live in any page, without Python.
+// Complete a digit: chains of block Gibbs sampling with held pixels, in any page, without Python.
 //
-// One file for all places. JupyterLab loads it as an anywidget; the book and `run.py explore` call `render` themselves.
-// The random numbers are those of rbmkit/kernels/draws.py, so that both draw the same states from the same model.
+// One file for all places. JupyterLab loads it as an anywidget; the book and `run.py explore` call
+// `render` themselves. The random numbers are those of rbmkit/kernels/draws.py, so that both draw
+// the same states from the same model.
 
 const CHAINS = 8, SIDE = 28, BUDGET = 12;  // milliseconds of work per picture on the screen
 const MASK = (1n << 64n) - 1n;
 
-// ---- random numbers: unit j of a layer (0: hidden, 1: visible) at a step of a chain sees a hash of key and j
+// ---- random numbers
+// unit j of a layer (0: hidden, 1: visible) at a step of a chain sees a hash of key and j
 function mix64(x) {
   x = ((x ^ (x >> 30n)) * 0xbf58476d1ce4e5b9n) & MASK;
   x = ((x ^ (x >> 27n)) * 0x94d049bb133111ebn) & MASK;
@@ -34,14 +36,18 @@ function float16(bits) {
   return bits >> 15 ? -value : value;
 }
 
-// bytes: N, M and the number of digits; a and b (float32); W (float16, N rows); the digits (a byte per pixel)
+// bytes: N, M and the number of digits; a and b (float32); W (float16, N rows); the digits (a byte
+// per pixel)
 export function unpack(bytes) {
-  const buffer = bytes.buffer, at = bytes.byteOffset, [N, M, n] = new Uint32Array(buffer.slice(at, at + 12));
+  const buffer = bytes.buffer, at = bytes.byteOffset;
+  const [N, M, n] = new Uint32Array(buffer.slice(at, at + 12));
   const fields = new Float32Array(buffer.slice(at + 12, at + 12 + 4 * (N + M)));
   const end = at + 12 + 4 * (N + M);
   const stored = new Uint16Array(buffer.slice(end, end + 2 * N * M));
   const W = new Float32Array((N + 1) * M), Wt = new Float32Array(N * (M + 1));
-  for (let i = 0, k = 0; i < N; i++) for (let j = 0; j < M; j++, k++) W[k] = Wt[j * N + i] = float16(stored[k]);
+  for (let i = 0, k = 0; i < N; i++) {
+    for (let j = 0; j < M; j++, k++) W[k] = Wt[j * N + i] = float16(stored[k]);
+  }
   const digits = new Uint8Array(buffer.slice(end + 2 * N * M, end + 2 * N * M + n * N));
   const pictures = Array.from({ length: n }, (_, k) => digits.subarray(k * N, (k + 1) * N));
   return { N, M, W, Wt, a: fields.subarray(0, N), b: fields.subarray(N), pictures };
@@ -61,11 +67,12 @@ export class Chains {
   }
 
   step() {
-    const { rbm, picture, held } = this;
+    const { rbm, picture, held, seed, steps } = this;
     for (let c = 0; c < CHAINS; c++) {
-      draw(rbm.W, rbm.b, this.v[c], this.h[c], streamKey(this.seed, this.steps, 0, c));
-      draw(rbm.Wt, rbm.a, this.h[c], this.v[c], streamKey(this.seed, this.steps, 1, c), this.mean[c]);
-      for (let i = 0; i < rbm.N; i++) if (held[i]) this.mean[c][i] = this.v[c][i] = picture[i];
+      const v = this.v[c], h = this.h[c], mean = this.mean[c];
+      draw(rbm.W, rbm.b, v, h, streamKey(seed, steps, 0, c));
+      draw(rbm.Wt, rbm.a, h, v, streamKey(seed, steps, 1, c), mean);
+      for (let i = 0; i < rbm.N; i++) if (held[i]) mean[i] = v[i] = picture[i];
     }
     this.steps++;
   }
@@ -105,7 +112,8 @@ const STYLE = `
 .completion .tiles { display: grid; gap: 6px; grid-template-columns: repeat(5, minmax(0, 7rem)); }
 .completion figure { margin: 0; }
 .completion figcaption, .completion p { font-size: 0.85rem; margin: 0; }
-.completion canvas { border: 1px solid #888; box-sizing: border-box; image-rendering: pixelated; width: 100%; }
+.completion canvas { border: 1px solid #888; box-sizing: border-box; width: 100%; }
+.completion canvas { image-rendering: pixelated; }
 .completion canvas.given { cursor: crosshair; touch-action: none; }`;
 
 function add(parent, kind, properties = {}) {
@@ -135,7 +143,10 @@ function tile(parent, name) {
 // ink(i): how dark pixel i is, from 0 to 1
 function paint(canvas, ink) {
   const image = new ImageData(SIDE, SIDE);
-  for (let i = 0; i < SIDE * SIDE; i++) image.data.set(new Array(3).fill(255 * (1 - ink(i))).concat(255), 4 * i);
+  for (let i = 0; i < SIDE * SIDE; i++) {
+    const grey = 255 * (1 - ink(i));
+    image.data.set([grey, grey, grey, 255], 4 * i);
+  }
   canvas.getContext("2d").putImageData(image, 0, 0);
 }
 
@@ -146,7 +157,9 @@ export function render({ model, el }) {
   add(el, "style", { textContent: STYLE });
   const digit = slider(el, "digit", rbm.pictures.length - 1, 0, () => choose());
   const rows = slider(el, "rows given", SIDE, SIDE / 2, () => restart());
-  const steps = slider(el, "Gibbs steps", 100, 30, () => (chains.steps > Number(steps.value) ? restart() : work()));
+  const steps = slider(el, "Gibbs steps", 100, 30, () => {
+    if (chains.steps > Number(steps.value)) restart(); else work();
+  });
   const run = add(el, "button", { type: "button", textContent: "run on" });
   const again = add(el, "button", { type: "button", textContent: "other chains" });
   const tiles = add(el, "div", { className: "tiles" });
@@ -193,7 +206,8 @@ export function render({ model, el }) {
   const draw = (event) => {
     const scale = SIDE / given.clientWidth;
     const x = Math.floor(event.offsetX * scale), y = Math.floor(event.offsetY * scale);
-    if (event.type === "pointerdown") ink = 1 - picture[SIDE * y + x];  // from ink on, the pen is an eraser
+    // from ink on, the pen is an eraser
+    if (event.type === "pointerdown") ink = 1 - picture[SIDE * y + x];
     for (const [i, j] of [[x, y], [x + 1, y], [x, y + 1], [x + 1, y + 1]]) {
       if (0 <= i && i < SIDE && 0 <= j && j < SIDE) picture[SIDE * j + i] = ink;
     }

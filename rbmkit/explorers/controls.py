@@ -1,4 +1,4 @@
-"""What a reader sets in an explorer: sliders and lists, as values in order and nothing that belongs to a screen."""
+"""What a reader sets in an explorer: values in order, and nothing that belongs to a screen."""
 
 from __future__ import annotations
 
@@ -8,7 +8,10 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Slider:
-    """Numbers from `low` to `high` in steps; with a `base`, its powers, and `low`, `high` and `step` are exponents."""
+    """Numbers from `low` to `high` in steps.
+
+    With a `base`, its powers: then `low`, `high` and `step` are exponents.
+    """
 
     name: str
     start: float
@@ -32,7 +35,10 @@ class Slider:
 
 @dataclass(frozen=True)
 class Choice:
-    """One of some values, on a slider or, if `listed`, from a list; `texts` are their names if they need any."""
+    """One of some values, on a slider or, if `listed`, from a list.
+
+    `texts` are their names, if they need any.
+    """
 
     name: str
     start: object

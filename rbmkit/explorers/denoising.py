@@ -1,4 +1,4 @@
-"""Explorer of notebook 7: a digit dissolves in noise, beside its posterior mean, and is run back from there."""
+"""Explorer of notebook 7: a digit dissolves in noise, beside its posterior mean, and returns."""
 
 from __future__ import annotations
 
@@ -12,9 +12,11 @@ from rbmkit.explorers.explorer import Explorer
 from rbmkit.figures import denoising as figures
 from rbmkit.model import RBM
 
-_RETURNS = 6
-_SIGNALS, _STEPS, _WARM_UP = 25, 2, 40
-_LAST = 60.0
+_PATHS = 6  # that run back
+_SIGNALS = 25  # on each of them,
+_STEPS = 2  # Gibbs steps at each signal,
+_WARM_UP = 40  # and before the first
+_LAST = 60.0  # signal at the end, where nothing is noise
 
 
 class Dissolving(Explorer):
@@ -35,15 +37,18 @@ class Dissolving(Explorer):
         }
 
     def figure(self, digit: int, signal: float, seed: int) -> Figure:
-        """Digit number `digit` at this signal, and six paths from there, all with the random numbers of `seed`."""
-        rng, original = np.random.default_rng(seed), self.digits[digit]
+        """Digit number `digit` at this signal, and six paths from there, all by one `seed`."""
+        rng = np.random.default_rng(seed)
+        original = self.digits[digit]
         y = add_noise(original[None], signal, rng=rng)
         t = np.geomspace(signal, max(_LAST, 2 * signal), _SIGNALS)
-        copies = np.tile(y, (_RETURNS, 1))
+        copies = np.tile(y, (_PATHS, 1))
         states = list(denoise(self.rbm, copies, t=t, steps=_STEPS, warm_up=_WARM_UP, rng=rng))
-        title = f"signal t = {signal:.2g}, time of the diffusion s = {diffusion_time(signal):.2f}"
+        noisy = y[0] / np.sqrt(signal * (signal + 1))
         mean = states[0].mean.mean(axis=0)
-        return figures.dissolve(original, y[0] / np.sqrt(signal * (signal + 1)), mean, states[-1].v, title)[0]
+        title = f"signal t = {signal:.2g}, time of the diffusion s = {diffusion_time(signal):.2f}"
+        fig, _ = figures.dissolve(original, noisy, mean, states[-1].v, title)
+        return fig
 
 
 def dissolving() -> Dissolving:

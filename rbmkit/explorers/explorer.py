@@ -1,6 +1,7 @@
 """What an explorer is: controls, and a figure that depends on where they stand and on nothing else.
 
-In a notebook `show` puts it below the cell, live. The book and ``run.py explore`` ask for its pictures.
+In a notebook `show` puts it below the cell, live. The book and ``run.py explore`` ask for its
+pictures.
 """
 
 from __future__ import annotations
@@ -26,7 +27,8 @@ class Explorer(ABC):
     eager : bool
         Draw while a slider moves? If not, when it is let go.
     buttons : tuple of str
-        None, or the name of a button that goes on with the present values, and of one that starts again.
+        None, or the name of a button that goes on with the present values, and of one that starts
+        again.
     """
 
     controls: Mapping[str, Control]
@@ -35,7 +37,7 @@ class Explorer(ABC):
 
     @abstractmethod
     def figure(self, **values: object) -> Figure:
-        """The figure at these values of the controls, or, with buttons, of the controls of the book."""
+        """The figure at these values of the controls; with buttons, of those of the book."""
 
     @property
     def recorded(self) -> Mapping[str, Control]:
@@ -43,12 +45,17 @@ class Explorer(ABC):
         return self.controls
 
     def picture(self, *settings: Mapping[str, object]) -> bytes:
-        """PNG at these values of the controls or, with buttons, after presses of the first, each at its values."""
+        """PNG at these values of the controls.
+
+        With buttons, after presses of the first of them, each at its values.
+        """
         return png(self.figure(**settings[0]))
 
     def box(self):
         """A new widget with everything in it; None without ipywidgets, and a line that says so."""
-        return widgets.box(self.controls, self.picture, eager=self.eager) if widgets.ipywidgets() else None
+        if widgets.ipywidgets() is None:
+            return None
+        return widgets.box(self.controls, self.picture, eager=self.eager)
 
     def show(self) -> None:
         """Put it below the cell; those go that an earlier execution of the cell has shown."""

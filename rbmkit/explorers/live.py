@@ -1,4 +1,4 @@
-"""Explorers that run in the page: an ES module and its data, the same in JupyterLab, in the book and on a phone."""
+"""Explorers that run in the page: an ES module and its data, in JupyterLab and in the book."""
 
 from __future__ import annotations
 
@@ -29,7 +29,10 @@ class Live:
     data: bytes
 
     def script(self) -> str:
-        """The data as a script that pages load: they may not read other files where there is no server."""
+        """The data as a script that pages load.
+
+        They may not read other files where there is no server.
+        """
         return f'globalThis.explorerData = "{b64encode(self.data).decode()}";\n'
 
     def box(self):
@@ -38,7 +41,10 @@ class Live:
             import anywidget
             import traitlets
         except ImportError:
-            print("The explorer needs anywidget (pip install anywidget); the figures beside it show the same.")
+            print(
+                "The explorer needs anywidget (pip install anywidget); "
+                "the figures beside it show the same."
+            )
             return None
 
         class Page(anywidget.AnyWidget):
@@ -53,14 +59,26 @@ class Live:
 
 
 def packed(rbm: RBM, digits: np.ndarray) -> bytes:
-    """N, M, the number of digits; a, b in float32, W in float16; the digits (n, N), a byte per pixel."""
-    sizes = np.array([rbm.N, rbm.M, len(digits)], "<u4")
-    parts = sizes, rbm.a.astype("<f4"), rbm.b.astype("<f4"), rbm.W.astype("<f2"), digits.astype(np.uint8)
+    """What completion.js unpacks.
+
+    N, M, the number of digits; a, b in float32, W in float16; the digits (n, N), a byte per pixel.
+    """
+    parts = [
+        np.array([rbm.N, rbm.M, len(digits)], "<u4"),
+        rbm.a.astype("<f4"),
+        rbm.b.astype("<f4"),
+        rbm.W.astype("<f2"),
+        digits.astype(np.uint8),
+    ]
     return b"".join(part.tobytes() for part in parts)
 
 
 def completion() -> Live:
-    """Some rows of a digit are given, and chains of the trained model make the others; the first of each kind."""
+    """Some rows of a digit are given, and chains of the trained model make the others.
+
+    Digits to choose from: the first test digit of each kind.
+    """
     digits = mnist()
     first = np.array([digits.test[digits.test_labels == kind][0] for kind in range(10)])
-    return Live(Path(__file__).with_name("completion.js").read_text("utf-8"), packed(trained(), first))
+    module = Path(__file__).with_name("completion.js").read_text("utf-8")
+    return Live(module, packed(trained(), first))

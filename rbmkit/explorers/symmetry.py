@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -35,7 +36,8 @@ class Rotations(Explorer):
 
     def __init__(self, rbm: RBM, h: np.ndarray, *, rng: int):
         m = modes(rbm)
-        self.U, self.field = m.U, rbm.a + np.asarray(h, dtype=float) @ rbm.W.T
+        self.U = m.U
+        self.field = rbm.a + np.asarray(h, dtype=float) @ rbm.W.T
         self.coefficients = m.y(h) * m.s
         self.noise = np.random.default_rng(rng).random(self.field.shape)
         self.before = self.noise < expit(self.field)
@@ -47,34 +49,73 @@ class Rotations(Explorer):
         }
 
     def figure(self, first: int, second: int, angle: float) -> Figure:
-        """The pictures after a rotation of modes `first` and `second` (from 1) by `angle` in degrees."""
-        i, j, t = first - 1, second - 1, np.deg2rad(angle)
-        field, title = self.field, "one mode has no plane: choose two"
-        if i != j:
-            a, b = self.coefficients[:, i], self.coefficients[:, j]
-            turned = np.cos(t) * a - np.sin(t) * b, np.sin(t) * a + np.cos(t) * b
-            field = field + np.outer(turned[0] - a, self.U[:, i]) + np.outer(turned[1] - b, self.U[:, j])
-        after = self.noise < expit(field)
-        if i != j:
-            count = (after != self.before).sum(axis=1).mean()
-            title = f"{count:.1f} pixels per digit changed (orange: gone, blue: new)"
+        """The pictures after a rotation of modes `first` and `second` (from 1) by some degrees."""
+        after = self.noise < expit(self.turned(first - 1, second - 1, np.deg2rad(angle)))
+        count = (after != self.before).sum(axis=1).mean()
+        title = f"{count:.1f} pixels per digit changed (orange: gone, blue: new)"
+        if first == second:
+            title = "one mode has no plane: choose two"
+        image = self.mosaic(after)
+        rows = len(after) // _COLUMNS
+        margin = 0.35  # inches, for the title
+        height = 0.6 * rows + margin
+        fig, ax = canvas(size=(0.6 * _COLUMNS, height), layout="none")
+        fig.subplots_adjust(left=0.01, right=0.99, bottom=0.01, top=1 - margin / height)
+        ax.imshow(image, interpolation="nearest")
+        ax.set_title(title, fontsize=11)
+        ax.set_axis_off()
+        return fig
+
+    def turned(self, i: int, j: int, angle: float) -> np.ndarray:
+        """Fields of the pixels after the rotation; those before it if there is but one mode."""
+        if i == j:
+            return self.field
+        a = self.coefficients[:, i]
+        b = self.coefficients[:, j]
+        new_a = np.cos(angle) * a - np.sin(angle) * b
+        new_b = np.sin(angle) * a + np.cos(angle) * b
+        change_i = np.outer(new_a - a, self.U[:, i])
+        change_j = np.outer(new_b - b, self.U[:, j])
+        return self.field + change_i + change_j
+
+    def mosaic(self, after: np.ndarray) -> np.ndarray:
+        """The pictures side by side in colours: what is gone, and what is new."""
         shade = np.where(after, 0.0, 1.0)[..., None] * np.ones(3)
         shade[self.before & ~after] = (0.95, 0.6, 0.35)
         shade[~self.before & after] = (0.0, 0.35, 0.7)
         rows = len(shade) // _COLUMNS
-        tiles = np.pad(shade.reshape(rows, _COLUMNS, 28, 28, 3), ((0, 0), (0, 0), (1, 1), (1, 1), (0, 0)))
-        fig, ax = canvas(size=(0.6 * _COLUMNS, 0.6 * rows + 0.35), layout="none")
-        fig.subplots_adjust(left=0.01, right=0.99, bottom=0.01, top=1 - 0.35 / (0.6 * rows + 0.35))
-        ax.imshow(tiles.transpose(0, 2, 1, 3, 4).reshape(rows * 30, _COLUMNS * 30, 3), interpolation="nearest")
-        ax.set_title(title, fontsize=11)
-        ax.set_axis_off()
-        return fig
+        tiles = shade.reshape(rows, _COLUMNS, 28, 28, 3)
+        tiles = np.pad(tiles, ((0, 0), (0, 0), (1, 1), (1, 1), (0, 0)))
+        return tiles.transpose(0, 2, 1, 3, 4).reshape(rows * 30, _COLUMNS * 30, 3)
 
 
 def rotations() -> Rotations:
     """40 pictures of the trained model, 200 steps from test digits."""
     rbm = trained()
-    return Rotations(rbm, gibbs(rbm, mnist().test[:40], steps=200, rng=3).h, rng=0)
+    chains = gibbs(rbm, mnist().test[:40], steps=200, rng=3)
+    return Rotations(rbm, chains.h, rng=0)
+
+
+@dataclass(frozen=True, eq=False)
+class View:
+    """What the explorer of wells draws of one mode at one epoch.
+
+    Attributes
+    ----------
+    s, mu : float
+        The singular value, and the minimum of the constraint.
+    z, curves : (points,) array and dict of these
+        Free energies over z by label.
+    data, samples : (n,) arrays
+        u of both.
+    """
+
+    s: float
+    mu: float
+    z: np.ndarray
+    curves: Mapping[str, np.ndarray]
+    data: np.ndarray
+    samples: np.ndarray
 
 
 class Wells(Explorer):
@@ -82,7 +123,7 @@ class Wells(Explorer):
 
     Parameters
     ----------
-    snapshots : dict of (RBM, Modes)
+    snapshots : dict of RBM
         By epoch.
     data : (n, N) array of 0 and 1
         Also the starts of the chains that give the samples.
@@ -91,41 +132,58 @@ class Wells(Explorer):
         Number of modes.
     """
 
-    def __init__(self, snapshots: Mapping[float, tuple[RBM, Modes]], data: np.ndarray, *, rng: int, shown: int = 3):
-        self.epochs, self.panels, rng = list(snapshots), [], np.random.default_rng(rng)
-        for rbm, m in snapshots.values():
-            s = gibbs(rbm, data, steps=20, rng=rng)
+    def __init__(
+        self,
+        snapshots: Mapping[float, RBM],
+        data: np.ndarray,
+        *,
+        rng: int,
+        shown: int = 3,
+    ):
+        rng = np.random.default_rng(rng)
+        which = np.arange(shown)
+        self.views = {}
+        for epoch, rbm in snapshots.items():
+            m = modes(rbm)
+            chains = gibbs(rbm, data, steps=20, rng=rng)
             h = (rng.random((len(data), rbm.M)) < rbm.hidden_mean(data)).astype(np.uint8)
-            which = np.arange(shown)
-            points = [m.to_uw(m.x(v, which), m.y(y, which), which)[0] for v, y in ((data, h), (s.v, s.h))]
-            self.panels.append([self._panel(m, i, *(u[:, i] for u in points)) for i in which])
-        middle, names = self.epochs[len(self.epochs) // 2], [f"{epoch:g}" for epoch in self.epochs]
+            of_data, _ = m.to_uw(m.x(data, which), m.y(h, which), which)
+            of_chains, _ = m.to_uw(m.x(chains.v, which), m.y(chains.h, which), which)
+            for i in which:
+                self.views[epoch, i + 1] = self._view(m, i, of_data[:, i], of_chains[:, i])
+        epochs = list(snapshots)
+        middle = epochs[len(epochs) // 2]
+        names = [f"{epoch:g}" for epoch in epochs]
         self.controls = {
-            "epoch": Choice("epoch", middle, self.epochs, texts=names),
+            "epoch": Choice("epoch", middle, epochs, texts=names),
             "mode": Slider("mode", 1, 1, shown),
             "ceiling": Slider("height", 40.0, 0.0, 3.0, 0.1, base=10.0),
         }
 
     @staticmethod
-    def _panel(m: Modes, i: int, data: np.ndarray, samples: np.ndarray) -> tuple:
+    def _view(m: Modes, i: int, data: np.ndarray, samples: np.ndarray) -> View:
         polynomial = landau(m, i)
-        low, high = (f(f([np.min(x), np.max(x), polynomial.mu]) for x in (data, samples)) for f in (min, max))
-        z = np.linspace(min(low, -12.0) - 1, max(high, 12.0) + 1, 241)
+        low = min(data.min(), samples.min(), polynomial.mu, -12.0)
+        high = max(data.max(), samples.max(), polynomial.mu, 12.0)
+        z = np.linspace(low - 1, high + 1, 241)
         curves = {"quartic, Eq. (6.1)": polynomial(z), "exact marginal": landau_curve(m, i, z)}
-        return m.s[i], polynomial.mu, z, curves, data, samples
+        return View(m.s[i], polynomial.mu, z, curves, data, samples)
 
-    def figure(self, epoch: float, mode: int = 1, ceiling: float = 40.0) -> Figure:
+    def figure(self, epoch: float, mode: int, ceiling: float) -> Figure:
         """f_i(u) at a snapshot; the curves are cut at `ceiling` above their minimum."""
-        s, mu, z, curves, data, samples = self.panels[self.epochs.index(epoch)][mode - 1]
+        view = self.views[epoch, mode]
         fig, ax = canvas(size=(6.4, 4.3), layout="none")
         fig.subplots_adjust(left=0.12, bottom=0.28, right=0.97)
-        figures.rug(ax, data, samples, ceiling)
-        figures.landau_curves(ax, z, curves, ceiling=ceiling)
+        figures.rug(ax, view.data, view.samples, ceiling)
+        figures.landau_curves(ax, view.z, view.curves, ceiling=ceiling)
         ax.axvline(0, color="magenta", linestyle="--", linewidth=1, label="saddle")
-        ax.plot(mu, 0, "v", color=COLOURS[4], markersize=9, markeredgecolor="black", label=r"$\mu$", zorder=9)
-        side = "above" if s > 4 else "below"
-        ax.set_title(rf"epoch {epoch:g}: $\lambda_{mode}$ = {s:.2f}, {side} $4/\beta$", fontsize=11)
-        ax.set(xlabel=f"$u_{mode}$", ylabel="f above its minimum", xlim=(z[0], z[-1]))
+        look = {"color": COLOURS[4], "markersize": 9, "markeredgecolor": "black", "zorder": 9}
+        ax.plot(view.mu, 0, "v", label=r"$\mu$", **look)
+        side = "above" if view.s > 4 else "below"
+        title = rf"epoch {epoch:g}: $\lambda_{mode}$ = {view.s:.2f}, {side} $4/\beta$"
+        ax.set_title(title, fontsize=11)
+        ends = (view.z[0], view.z[-1])
+        ax.set(xlabel=f"$u_{mode}$", ylabel="f above its minimum", xlim=ends)
         ax.legend(fontsize=9, loc="upper center", bbox_to_anchor=(0.5, -0.2), ncols=3)
         return fig
 
@@ -133,5 +191,5 @@ class Wells(Explorer):
 def wells() -> Wells:
     """Eight stages of the stored training, and 300 test digits."""
     run = trajectory()
-    models = {float(run.epochs[k]): run.rbm(k) for k in (0, 1, 2, 3, 4, 7, 12, len(run) - 1)}
-    return Wells({epoch: (rbm, modes(rbm)) for epoch, rbm in models.items()}, mnist().test[:300], rng=0)
+    snapshots = {float(run.epochs[k]): run.rbm(k) for k in (0, 1, 2, 3, 4, 7, 12, len(run) - 1)}
+    return Wells(snapshots, mnist().test[:300], rng=0)

@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from functools import cache
 
 from rbmkit.explorers.controls import Control, Slider
 
-EXPECTED = (ValueError, ArithmeticError, OSError)  # bad input, divergence, a missing file: said, not raised
+# bad input, divergence, a missing file: said, not raised
+EXPECTED = (ValueError, ArithmeticError, OSError)
 
 
 def ipywidgets():
-    """The module ipywidgets, or None and one line that says so: a notebook goes on without its explorers."""
+    """The module ipywidgets; without it None, and one line that says so: a notebook goes on."""
     try:
         import ipywidgets
     except ImportError:
-        print("The explorer needs ipywidgets (pip install ipywidgets); the figures beside it show the same.")
+        print(
+            "The explorer needs ipywidgets (pip install ipywidgets); "
+            "the figures beside it show the same."
+        )
         return None
     return ipywidgets
 
@@ -28,43 +33,62 @@ def image(value: bytes = b""):
 
 def control(one: Control, **options: object):
     """The widget of a control."""
-    widgets, options = ipywidgets(), {"value": one.start, "description": one.name, **options}
+    widgets = ipywidgets()
+    options = {"value": one.start, "description": one.name, **options}
     if isinstance(one, Slider):
+        options |= {"min": one.low, "max": one.high, "step": one.step}
+        if one.base:
+            return widgets.FloatLogSlider(base=one.base, **options)
         whole = all(isinstance(number, int) for number in (one.start, one.low, one.high, one.step))
-        kind = widgets.FloatLogSlider if one.base else widgets.IntSlider if whole else widgets.FloatSlider
-        return kind(min=one.low, max=one.high, step=one.step, **({"base": one.base} if one.base else {}), **options)
+        return widgets.IntSlider(**options) if whole else widgets.FloatSlider(**options)
+    options["options"] = [(one.text(value), value) for value in one.values]
     if one.listed:
         options.pop("continuous_update", None)  # a list has nothing to let go
-    kind = widgets.Dropdown if one.listed else widgets.SelectionSlider
-    return kind(options=[(one.text(value), value) for value in one.values], **options)
+        return widgets.Dropdown(**options)
+    return widgets.SelectionSlider(**options)
 
 
 def described(values: Mapping[str, object]) -> str:
-    """The line that screen readers find above the picture; what such pictures show is told by the figures beside it."""
-    short = {name: f"{value:.3g}" if isinstance(value, float) else value for name, value in values.items()}
-    return "Picture of the explorer at " + ", ".join(f"{name} = {value}" for name, value in short.items())
+    """The line that screen readers find above the picture.
+
+    What such pictures show is told by the figures beside it.
+    """
+    settings = []
+    for name, value in values.items():
+        short = f"{value:.3g}" if isinstance(value, float) else value
+        settings.append(f"{name} = {short}")
+    return "Picture of the explorer at " + ", ".join(settings)
 
 
-def box(controls: Mapping[str, Control], picture: Callable[[Mapping[str, object]], bytes], *, eager: bool):
-    """Controls above the PNG file that `picture` makes of their values, made anew when one of them changes.
+def box(
+    controls: Mapping[str, Control],
+    picture: Callable[[Mapping[str, object]], bytes],
+    *,
+    eager: bool,
+):
+    """Controls above the PNG file that `picture` makes of their values, anew at each change.
 
-    An error that is EXPECTED becomes one line in place of the picture. Another line, for screen readers, says at
-    which values it is drawn, since pictures of ipywidgets have no alt text. Children: controls, that line, the
-    sentence, the picture.
+    An error that is EXPECTED becomes one line in place of the picture. Another line, for screen
+    readers, says at which values it is drawn, since pictures of ipywidgets have no alt text.
+    Children: controls, that line, the sentence, the picture.
     """
     widgets = ipywidgets()
-    shown, message = image(), widgets.Label()
+    shown = image()
+    message = widgets.Label()
     told = widgets.Label(layout={"height": "1px", "margin": "0", "overflow": "hidden"})
     parts = {name: control(one, continuous_update=eager) for name, one in controls.items()}
 
     def redraw(_=None) -> None:
         values = {name: part.value for name, part in parts.items()}
         try:
-            shown.value, told.value = picture(values), described(values)
+            shown.value = picture(values)
+            told.value = described(values)
             message.value = ""
         except EXPECTED as error:
-            message.value, told.value = " ".join(str(error).split()), ""
-        shown.layout.display, message.layout.display = ("none", None) if message.value else (None, "none")
+            told.value = ""
+            message.value = " ".join(str(error).split())
+        shown.layout.display = "none" if message.value else None
+        message.layout.display = None if message.value else "none"
 
     for part in parts.values():
         part.observe(redraw, names="value")
@@ -75,37 +99,49 @@ def box(controls: Mapping[str, Control], picture: Callable[[Mapping[str, object]
 
 @cache
 def _freeze_imports() -> None:
-    """Once: else the collector goes through all that was imported, for 0.3 s, now and then while a slider moves."""
+    """Once: else the collector goes through all that was imported, while a slider moves.
+
+    That takes 0.3 s now and then.
+    """
     gc.collect()
     gc.freeze()
 
 
-_shown: dict[str, tuple[int, list]] = {}  # cell -> when it was executed last, and the boxes that it showed
+@dataclass
+class _Shown:
+    """The boxes that a cell has shown, and the number of the execution that did."""
+
+    execution: int
+    boxes: list
+
+
+_shown: dict[str, _Shown] = {}  # by cell
 
 
 def show(box) -> None:
-    """Show a box, unless it is None, after those are closed that an earlier execution of the same cell has shown.
+    """Show a box, unless it is None, and close those of earlier executions of the same cell.
 
-    ipywidgets keeps every widget until it is closed, and with it the data that it draws. The notebook keeps what a
-    cell returns: so this returns nothing.
+    ipywidgets keeps every widget until it is closed, and with it the data that it draws. The
+    notebook keeps what a cell returns: so this returns nothing.
     """
     if box is None:
         return
     from IPython.display import display
 
-    cell, time = _execution()
-    then, boxes = _shown.get(cell, (time, []))
-    if then != time:
-        for old in boxes:
+    cell, execution = _execution()
+    before = _shown.get(cell)
+    if before and before.execution != execution:
+        for old in before.boxes:
             _close(old)
-        boxes = []
+        before = None
     if cell:
-        _shown[cell] = time, [*boxes, box]
+        now = _shown[cell] = before or _Shown(execution, [])
+        now.boxes.append(box)
     display(box)
 
 
 def _execution() -> tuple[str, int]:
-    """The cell that is being executed, by its identity or else by its text, and the number of this execution."""
+    """The cell that is being executed, by its identity or else by its text; which execution."""
     from IPython import get_ipython
 
     shell = get_ipython()

@@ -183,18 +183,18 @@ def measured_on_lines(
 # ---------------------------------------------------------------- lines with a log axis of epochs
 @house
 def along_training(
-    panels: Sequence[tuple[str, float, Mapping[str, tuple]]],
+    panels: Mapping[str, Mapping[str, tuple]], critical: Sequence[float]
 ) -> tuple[Figure, Axes]:
-    """Quantities against the epoch, with a dotted line at a critical value.
+    """Quantities against the epoch, with a dotted line at the critical value of each panel.
 
-    Each panel: label of y, critical value, label to (epochs, values) or (epochs, values, errors).
+    Panels by the label of y; in each, (epochs, values) or (epochs, values, errors) by label.
     """
     fig, ax = canvas(1, len(panels), size=(7.2 / len(panels), 3.4), squeeze=False)
-    for panel, (ylabel, critical, series) in zip(ax.flat, panels):
+    for panel, (ylabel, series), level in zip(ax.flat, panels.items(), critical, strict=True):
         for k, (name, (x, y, *error)) in enumerate(series.items()):
             style = {"linestyle": _DASHES[k % 4], "marker": MARKERS[k], "color": COLOURS[k]}
             panel.errorbar(x, y, *error, label=name, capsize=2, **style)
-        panel.axhline(critical, color="0.4", linestyle=":")
+        panel.axhline(level, color="0.4", linestyle=":")
         panel.set(xlabel="epoch", ylabel=ylabel)
         panel.set_xscale("symlog", linthresh=0.05)
         panel.set_xlim(-0.003, 75)

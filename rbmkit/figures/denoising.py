@@ -1,4 +1,4 @@
-"""Figures of notebook 7: trapped chains, the ladder, digits out of noise, and the order in which modes commit."""
+"""Figures of notebook 7: trapped chains, the ladder, digits out of noise, when modes commit."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from rbmkit.figures.style import COLOURS, MARKERS, canvas, house, legend_below
+from rbmkit.likelihood import Estimate
+from rbmkit.tempering import Tempered
 
 _WIDTH = 7.2
 
@@ -37,30 +39,27 @@ def rows_of_digits(rows: Mapping[str, np.ndarray]) -> tuple[Figure, Axes]:
 
 @house
 def ladder(
-    rungs: np.ndarray,
-    acceptance: np.ndarray,
-    upward: np.ndarray,
-    log_z: tuple[np.ndarray, np.ndarray],
-    annealed: tuple[np.ndarray, np.ndarray, np.ndarray],
+    run: Tempered, places: np.ndarray, annealed: Sequence[Estimate]
 ) -> tuple[Figure, Axes]:
     """Acceptance of neighbours, share of upward replicas, and ln Z of a ladder, beside that of AIS.
 
-    `log_z` has values and standard errors of all rungs; `annealed` places, values and standard
-    errors. The places should be rungs: between them ln Z is convex, and a line lies above it.
+    The places of `annealed` should be rungs: between them ln Z is convex, and a line lies above it.
     """
     fig, (left, middle, right) = canvas(1, 3, size=(_WIDTH / 3, 2.8))
-    blue, orange, purple = (
-        {"color": COLOURS[k], "marker": marker} for k, marker in ((0, "o"), (1, "s"), (3, "^"))
-    )
-    left.plot((rungs[1:] + rungs[:-1]) / 2, acceptance, label="acceptance", **blue)
-    left.plot(rungs, upward, linestyle="--", label="share going up", **orange)
+    blue = {"color": COLOURS[0], "marker": "o"}
+    orange = {"color": COLOURS[1], "marker": "s"}
+    purple = {"color": COLOURS[3], "marker": "^"}
+    rungs = run.rungs
+    left.plot((rungs[1:] + rungs[:-1]) / 2, run.acceptance, label="acceptance", **blue)
+    left.plot(rungs, run.upward, linestyle="--", label="share going up", **orange)
     left.set(ylim=(0, 1.05), yticks=(0, 0.25, 0.5, 0.75, 1))
-    places, values, errors = annealed
-    middle.plot(rungs, log_z[0], label=r"$\ln Z$, tempering", **blue)
+    values = np.array([estimate.value for estimate in annealed])
+    errors = np.array([estimate.stderr for estimate in annealed])
+    middle.plot(rungs, run.log_z, label=r"$\ln Z$, tempering", **blue)
     middle.plot(places, values, linestyle="none", markersize=7, label=r"$\ln Z$, AIS", **purple)
     middle.set_title(r"$\ln Z$")
-    difference = values - np.interp(places, rungs, log_z[0])
-    error = np.hypot(errors, np.interp(places, rungs, log_z[1]))
+    difference = values - np.interp(places, rungs, run.log_z)
+    error = np.hypot(errors, np.interp(places, rungs, run.log_z_stderr))
     right.axhline(0, color="0.4", linewidth=1)
     right.errorbar(places, difference, yerr=error, capsize=2, **purple)
     right.set_title(r"$\ln Z$: AIS $-$ tempering")
@@ -87,22 +86,22 @@ def emergence(images: np.ndarray, titles: Sequence[str]) -> tuple[Figure, Axes]:
 
 @house
 def costs(
-    curves: Mapping[str, tuple], bands: Sequence[tuple[float, float]], ylabels: Sequence[str]
+    panels: Mapping[str, Mapping[str, tuple]], bands: Sequence[tuple[float, float]]
 ) -> tuple[Figure, Axes]:
-    """Quality against cost, with a band per panel for equilibrium.
+    """Quality against cost, with a band (middle, half its width) per panel for equilibrium.
 
-    Each curve has costs and, per panel, (values, errors).
+    Panels by the label of y; in each, (costs, values, errors) by label.
     """
-    fig, ax = canvas(1, len(bands), size=(_WIDTH / len(bands), 3.4), squeeze=False)
-    for k, (panel, (middle, error)) in enumerate(zip(ax.flat, bands)):
-        for i, (label, (cost, *series)) in enumerate(curves.items()):
+    fig, ax = canvas(1, len(panels), size=(_WIDTH / len(panels), 3.4), squeeze=False)
+    for panel, (ylabel, curves), band in zip(ax.flat, panels.items(), bands, strict=True):
+        for i, (label, (cost, values, errors)) in enumerate(curves.items()):
             line = ("-", "--", "", "", "")[i % 5]
             style = {"color": COLOURS[i], "marker": MARKERS[i], "linestyle": line}
-            values, errors = series[k]
             panel.errorbar(cost, values, yerr=errors, label=label, capsize=2, **style)
-        band = {"color": "0.6", "alpha": 0.5, "linewidth": 0, "label": "equilibrium"}
-        panel.axhspan(middle - error, middle + error, **band)
-        panel.set(xscale="log", xlabel="Gibbs steps or sweeps per state", ylabel=ylabels[k])
+        middle, half = band
+        look = {"color": "0.6", "alpha": 0.5, "linewidth": 0, "label": "equilibrium"}
+        panel.axhspan(middle - half, middle + half, **look)
+        panel.set(xscale="log", xlabel="Gibbs steps or sweeps per state", ylabel=ylabel)
         ticks = [200, 500, 1000, 2000, 4000]
         panel.set_xticks(ticks, [str(tick) for tick in ticks])
         panel.minorticks_off()
@@ -135,14 +134,14 @@ def commitment(
 
 @house
 def orders(
-    panels: Sequence[tuple[str, str, Mapping[str, tuple]]], diagonal: int = 0
+    panels: Mapping[str, Mapping[str, tuple]], *, ylabel: str, diagonal: int = 0
 ) -> tuple[Figure, Axes]:
     """Commitment times against something else; the panel `diagonal` has the line y = x.
 
-    Each panel: label of x, of y, and (x, y, errors) by name.
+    Panels by the label of x; in each, (x, y, errors) by label.
     """
     fig, ax = canvas(1, len(panels), size=(_WIDTH / len(panels), 3.5), squeeze=False)
-    for k, (panel, (xlabel, ylabel, sets)) in enumerate(zip(ax.flat, panels)):
+    for k, (panel, (xlabel, sets)) in enumerate(zip(ax.flat, panels.items())):
         for i, (label, (x, y, error)) in enumerate(sets.items()):
             style = {"color": COLOURS[i], "marker": MARKERS[i], "capsize": 2, "linestyle": "none"}
             panel.errorbar(x, y, yerr=error, label=label, **style)

@@ -9,9 +9,15 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullLocator
 
+from rbmkit.figures.parts import Solutions
 from rbmkit.figures.style import COLOURS, MARKERS, canvas, house, legend_below
+from rbmkit.mean_field import MeanField
 
 _DASHES = ("-", "--", "-.", ":")
+_STABLE = {
+    True: {"color": COLOURS[0], "marker": "o", "label": "stable"},
+    False: {"color": COLOURS[1], "marker": "x", "label": "unstable"},
+}
 
 
 @house
@@ -76,22 +82,23 @@ def against(
 
 @house
 def bifurcation(
-    values: np.ndarray, solutions: Sequence[tuple[np.ndarray, np.ndarray]], *, critical: float
+    values: np.ndarray, solutions: Sequence[MeanField], *, critical: float
 ) -> tuple[Figure, Axes]:
     """Mean-field solutions against lambda: mean of the visible units, largest singular value of A.
 
-    `solutions` has for each value of lambda the visible means of all solutions and their
-    stabilities.
+    `solutions` has those of each value of lambda.
     """
     fig, ax = canvas(1, 2, size=(3.6, 3.2))
-    for value, (mean, sigma) in zip(values, solutions):
-        for stable, colour, marker in ((True, COLOURS[0], "o"), (False, COLOURS[1], "x")):
+    for value, found in zip(values, solutions, strict=True):
+        mean, sigma = found.v.mean(axis=1), found.stability
+        for stable, look in _STABLE.items():
             keep = (sigma < 1) == stable
             at = np.full(keep.sum(), value)
-            ax[0].plot(at, mean[keep], marker, color=colour, markersize=5)
-            ax[1].plot(at, sigma[keep], marker, color=colour, markersize=5)
-    for label, colour, marker in (("stable", COLOURS[0], "o"), ("unstable", COLOURS[1], "x")):
-        ax[0].plot([], [], marker, color=colour, label=label)
+            style = look | {"linestyle": "none", "markersize": 5, "label": None}
+            ax[0].plot(at, mean[keep], **style)
+            ax[1].plot(at, sigma[keep], **style)
+    for look in _STABLE.values():
+        ax[0].plot([], [], linestyle="none", **look)
     for panel in ax:
         panel.axvline(critical, color="0.4", linestyle=":")
         panel.set_xlabel(r"$\beta\lambda_1$")
@@ -209,55 +216,58 @@ def modes_kept(
 
 
 @house
-def overview(
-    errors: Mapping[str, float],
-    solutions: tuple[np.ndarray, np.ndarray, np.ndarray],
-    potential: tuple[np.ndarray, np.ndarray],
-    exact: tuple[np.ndarray, np.ndarray],
-) -> tuple[Figure, Axes]:
-    """Estimates minus exact ln Z; solutions on the plane of mode 1; its potential, and exact.
-
-    `solutions` are x, y and stability. `potential` and `exact`, (edges, values in bins), are -ln of
-    a density; both less the minimum of `exact`.
-    """
+def overview(errors: Mapping[str, float], solutions: Solutions) -> tuple[Figure, Axes]:
+    """Estimates minus exact ln Z; solutions on the plane of mode 1; its potential, and exact."""
     # by hand: a constrained layout takes as long as all the rest
     fig, ax = canvas(1, 3, size=(2.4, 3.1), layout="none")
     fig.subplots_adjust(left=0.15, right=0.98, bottom=0.17, top=0.9, wspace=0.25)
+    _estimates(ax[0], errors)
+    _on_the_plane(ax[1], solutions)
+    _in_the_potential(ax[2], solutions)
+    for panel in ax[1:]:
+        panel.locator_params(nbins=3)  # ticks take most of the time of drawing
+    return fig, ax
+
+
+def _estimates(ax: Axes, errors: Mapping[str, float]) -> None:
     for k, error in enumerate(errors.values()):
         finite = np.isfinite(error)
         place, marker, text = 30, ">", "diverges"
         if finite:
             place, marker, text = error, MARKERS[k], f"{error:+.3f}"
-        ax[0].plot(place, -k, marker, color=COLOURS[k % 7], markersize=8)
-        ax[0].text(27, -k + 0.25, text, ha="right", fontsize=9)
-    ax[0].axvline(0, color="black", linewidth=0.8)
-    ax[0].set_xscale("symlog", linthresh=0.1)
-    ax[0].xaxis.set_minor_locator(NullLocator())
-    ax[0].set_yticks(-np.arange(len(errors)), list(errors))
-    ax[0].set_xticks([-1, 0, 1], [-1, 0, 1])
-    ax[0].set(xlim=(-30, 40), ylim=(-len(errors) + 0.5, 0.6))
-    ax[0].set(xlabel="minus exact (nats)", title=r"$\ln Z$")
-    x, y, sigma = solutions
-    for stable, marker, label in ((True, "o", "stable"), (False, "x", "unstable")):
-        keep = (sigma < 1) == stable
-        look = {"color": COLOURS[0 if stable else 1], "markersize": 7}
-        ax[1].plot(x[keep], y[keep], marker, label=label, **look)
-    ax[1].margins(0.3)
-    ax[1].legend(fontsize=9, loc="lower right")
-    ax[1].set(xlabel="$x_1$", title=f"{len(x)} solution{'s' * (len(x) > 1)}")
-    ax[1].text(0.02, 0.93, "$y_1$", transform=ax[1].transAxes)
-    low = exact[1].min()
+        ax.plot(place, -k, marker, color=COLOURS[k % 7], markersize=8)
+        ax.text(27, -k + 0.25, text, ha="right", fontsize=9)
+    ax.axvline(0, color="black", linewidth=0.8)
+    ax.set_xscale("symlog", linthresh=0.1)
+    ax.xaxis.set_minor_locator(NullLocator())
+    ax.set_yticks(-np.arange(len(errors)), list(errors))
+    ax.set_xticks([-1, 0, 1], [-1, 0, 1])
+    ax.set(xlim=(-30, 40), ylim=(-len(errors) + 0.5, 0.6))
+    ax.set(xlabel="minus exact (nats)", title=r"$\ln Z$")
+
+
+def _on_the_plane(ax: Axes, found: Solutions) -> None:
+    count = len(found.x)
+    for stable, look in _STABLE.items():
+        keep = (found.stability < 1) == stable
+        ax.plot(found.x[keep], found.y[keep], linestyle="none", markersize=7, **look)
+    ax.margins(0.3)
+    ax.legend(fontsize=9, loc="lower right")
+    ax.set(xlabel="$x_1$", title=f"{count} solution{'s' * (count > 1)}")
+    ax.text(0.02, 0.93, "$y_1$", transform=ax.transAxes)
+
+
+def _in_the_potential(ax: Axes, found: Solutions) -> None:
+    """Both potentials less the minimum of the exact one."""
+    low = found.exact.min()
     look = {"color": "0.6", "fill": True, "alpha": 0.4, "label": "exact"}
-    ax[2].stairs(np.minimum(exact[1] - low, 20), exact[0], **look)
-    ax[2].plot(potential[0], potential[1] - low, "-", color=COLOURS[0], label="one mode")
-    for stable, marker in ((True, "o"), (False, "x")):
-        keep = (sigma < 1) == stable
-        height = np.interp(x[keep], *potential, left=np.nan, right=np.nan) - low
-        look = {"color": COLOURS[0 if stable else 1], "markersize": 7, "clip_on": False}
-        ax[2].plot(x[keep], height, marker, **look)
-    ax[2].set(xlabel="$x_1$", title="potential of mode 1")
-    ax[2].set(xlim=(exact[0][0], exact[0][-1]), ylim=(-0.3, 8))
-    ax[2].legend(fontsize=9, loc="upper center")
-    for panel in ax[1:]:
-        panel.locator_params(nbins=3)  # ticks take most of the time of drawing
-    return fig, ax
+    ax.stairs(np.minimum(found.exact - low, 20), found.edges, **look)
+    ax.plot(found.grid, found.potential - low, "-", color=COLOURS[0], label="one mode")
+    for stable, look in _STABLE.items():
+        x = found.x[(found.stability < 1) == stable]
+        height = np.interp(x, found.grid, found.potential, left=np.nan, right=np.nan) - low
+        style = {"linestyle": "none", "markersize": 7, "clip_on": False}
+        ax.plot(x, height, **style, **look | {"label": None})
+    ax.set(xlabel="$x_1$", title="potential of mode 1")
+    ax.set(xlim=(found.edges[0], found.edges[-1]), ylim=(-0.3, 8))
+    ax.legend(fontsize=9, loc="upper center")

@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from scipy.stats import gaussian_kde
 
 from rbmkit import checks
+from rbmkit.figures.parts import Clouds, Marginal
 from rbmkit.figures.style import COLOURS, MARKERS, canvas, house, legend_below
 from rbmkit.reciprocal import Modes
 from rbmkit.spectra import MarchenkoPastur
@@ -158,31 +159,30 @@ def one_state(
 
 @house
 def data_and_samples(
-    rows: Mapping[str, tuple[Modes, tuple[np.ndarray, ...], tuple[np.ndarray, ...]]],
-    which: Sequence[int],
-    labels: np.ndarray,
+    rows: Mapping[str, Clouds], which: Sequence[int], labels: np.ndarray
 ) -> tuple[Figure, Axes]:
     """Data (dots), samples (outlines) and saddles (stars) on landscapes; after Fig. 2.
 
     Both axes of a panel have one scale; dotted lines through the saddle are its unstable axis u
-    (rising) and stable axis w (falling). Each row has a title, its modes, the data (x, y) and the
-    samples (x, y), arrays of shape (n, len(which)). Below stands where the digits of the last row
-    are along u.
+    (rising) and stable axis w (falling). One row per title, on the modes `which`. Below stands
+    where the digits of the last row are along u.
     """
     ratios = {"height_ratios": (*[1] * len(rows), 1.2)}
     size = (7.2 / len(which), 1.9)
     fig, ax = canvas(len(rows) + 1, len(which), size=size, squeeze=False, gridspec_kw=ratios)
-    for row, (title, (modes, data, samples)) in zip(ax, rows.items()):
+    for row, (title, one) in zip(ax, rows.items()):
         for k, (panel, i) in enumerate(zip(row, which)):
-            x, y, drawn_x, drawn_y = (z[:, k] for z in (*data, *samples))
-            _in_view(panel, modes, i, (x, drawn_x), (y, drawn_y))
+            x, y = one.x[:, k], one.y[:, k]
+            drawn_x, drawn_y = one.drawn_x[:, k], one.drawn_y[:, k]
+            _in_view(panel, one.modes, i, (x, drawn_x), (y, drawn_y))
             cloud(panel, x, y, labels)
             outline(panel, drawn_x, drawn_y)
             panel.set_xlabel("$x_i$")
         row[0].set_ylabel(f"{title}\n$y_i$")
+    u, _ = one.modes.to_uw(one.x, one.y, which)
+    drawn_u, _ = one.modes.to_uw(one.drawn_x, one.drawn_y, which)
     for k, panel in enumerate(ax[-1]):
-        along = [modes.to_uw(*z, which)[0][:, k] for z in (data, samples)]
-        classes(panel, along[0], labels, along[1])
+        classes(panel, u[:, k], labels, drawn_u[:, k])
         panel.locator_params(axis="x", nbins=4)
         panel.tick_params(labelleft=k == 0)
     ax[-1, 0].set_ylabel(f"{title}\ndigit")
@@ -432,27 +432,23 @@ def kurtosis_against_size(
 
 
 @house
-def marginals(
-    panels: Sequence[tuple[str, np.ndarray, np.ndarray, np.ndarray, np.ndarray]],
-    *,
-    columns: int = 4,
-) -> tuple[Figure, Axes]:
+def marginals(panels: Sequence[Marginal], *, columns: int = 4) -> tuple[Figure, Axes]:
     """Densities of projected random states; after Fig. 5.
 
-    Each panel: title, sampled values, grid, exact density and normal density on the grid. Bars of
-    the histogram: one binomial standard error.
+    Bars of the histogram: one binomial standard error.
     """
     rows = -(-len(panels) // columns)
     fig, ax = canvas(rows, columns, size=(7.2 / columns, 2.0), squeeze=False, sharey=True)
-    for panel, (title, values, grid, exact, normal) in zip(ax.flat, panels):
-        counts, edges = np.histogram(values, bins=30, range=(grid[0], grid[-1]))
-        scale = 1 / (len(values) * (edges[1] - edges[0]))
-        error = np.sqrt(counts * (1 - counts / len(values))) * scale
-        panel.plot(grid, exact, "-", color=COLOURS[0], linewidth=2, label="exact")
-        panel.plot(grid, normal, "--", color=COLOURS[1], label="normal")
+    for panel, one in zip(ax.flat, panels):
+        n, grid = len(one.values), one.grid
+        counts, edges = np.histogram(one.values, bins=30, range=(grid[0], grid[-1]))
+        scale = 1 / (n * (edges[1] - edges[0]))
+        error = np.sqrt(counts * (1 - counts / n)) * scale
+        panel.plot(grid, one.exact, "-", color=COLOURS[0], linewidth=2, label="exact")
+        panel.plot(grid, one.normal, "--", color=COLOURS[1], label="normal")
         look = {"fmt": ".", "color": "black", "elinewidth": 1, "label": "sample"}
         panel.errorbar((edges[1:] + edges[:-1]) / 2, counts * scale, yerr=error, **look)
-        panel.set(title=title, ylim=(-0.03, 1.0))
+        panel.set(title=one.title, ylim=(-0.03, 1.0))
     for panel in ax.flat[len(panels) :]:
         panel.set_axis_off()
     for panel in ax[:, 0]:

@@ -9,6 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 
+from rbmkit.figures.parts import Effect, OrderParameters, Panel, Summary, Well
 from rbmkit.figures.style import COLOURS, MARKERS, canvas, house, legend_below
 
 _DASHES = ("-", "--", "-.", ":")
@@ -74,20 +75,20 @@ def divergences(
 
 @house
 def history(
-    epochs: np.ndarray, panels: Mapping[str, tuple[Mapping[str, tuple], str]]
+    epochs: np.ndarray, panels: Mapping[str, Mapping[str, tuple]]
 ) -> tuple[Figure, Axes]:
     """Curves against the epoch, above each panel what is drawn in it.
 
-    Each panel: (values,) or (values, errors) by label, and the vertical scale.
+    In each panel, (values,) or (values, errors) by label.
     """
     fig, ax = canvas(1, len(panels), size=(7.2 / len(panels), 3.6), squeeze=False)
-    for panel, (title, (series, scale)) in zip(ax.flat, panels.items()):
+    for panel, (title, series) in zip(ax.flat, panels.items()):
         for k, (label, (y, *error)) in enumerate(series.items()):
             style = {"color": COLOURS[k % 7], "marker": MARKERS[k % 8], "label": label}
             bars = {"yerr": error[0] if error else None, "capsize": 2, "elinewidth": 1}
             panel.errorbar(epochs[: len(y)], y, **bars, **style)
         _epochs(panel, epochs[-1])
-        panel.set(title=title, yscale=scale)
+        panel.set_title(title)
         panel.legend(loc="upper center", bbox_to_anchor=(0.5, -0.18), ncols=2)
     return fig, ax
 
@@ -158,22 +159,20 @@ def mosaics(panels: Mapping[str, np.ndarray], *, columns: int = 5) -> tuple[Figu
 
 
 @house
-def effects(
-    rank: np.ndarray,
-    curves: Mapping[str, tuple[str, np.ndarray, np.ndarray, tuple[float, float, str]]],
-) -> tuple[Figure, Axes]:
-    """What a rotation of two neighbouring modes does, against their rank.
+def effects(rank: np.ndarray, panels: Mapping[str, Effect]) -> tuple[Figure, Axes]:
+    """What a rotation of two neighbouring modes does, against their rank, by title.
 
-    Each panel: axis label, values and standard errors at `rank`, and (value, error, name) of what
-    they are compared with: a band.
+    The band is what they are compared with.
     """
-    fig, ax = canvas(1, len(curves), size=(7.2 / len(curves), 3.1), squeeze=False)
-    for k, (panel, (title, (label, y, error, band))) in enumerate(zip(ax.flat, curves.items())):
-        panel.errorbar(rank, y, yerr=error, color=COLOURS[k], marker=MARKERS[k], capsize=2)
-        level, spread, name = band
-        panel.axhspan(level - spread, level + spread, color="0.6", alpha=0.6, linewidth=0)
-        panel.axhline(level, color="0.3", linestyle=("--", ":")[k % 2], label=name)
-        panel.set(title=title, xscale="log", xlabel="rank of the first mode", ylabel=label)
+    fig, ax = canvas(1, len(panels), size=(7.2 / len(panels), 3.1), squeeze=False)
+    for k, (panel, (title, one)) in enumerate(zip(ax.flat, panels.items())):
+        style = {"color": COLOURS[k], "marker": MARKERS[k], "capsize": 2}
+        panel.errorbar(rank, one.values, yerr=one.errors, **style)
+        low, high = one.level - one.level_error, one.level + one.level_error
+        panel.axhspan(low, high, color="0.6", alpha=0.6, linewidth=0)
+        line = {"color": "0.3", "linestyle": ("--", ":")[k % 2], "linewidth": 1}
+        panel.axhline(one.level, label=one.level_name, **line)
+        panel.set(title=title, xscale="log", xlabel="rank of the first mode", ylabel=one.label)
     legend_below(fig)
     return fig, ax
 
@@ -206,26 +205,25 @@ def rug(ax: Axes, data: np.ndarray, samples: np.ndarray, ceiling: float) -> None
 
 
 @house
-def double_wells(panels: Sequence[tuple], *, ceiling: float = 8.0) -> tuple[Figure, Axes]:
+def double_wells(wells: Sequence[Well], *, ceiling: float = 8.0) -> tuple[Figure, Axes]:
     """-ln p(u_1) measured in equilibrium, above; the same on the scale of Landau's f_1, below.
 
-    Each panel: title; u (n,), -ln p with errors (n,), and that of the three starts alone (3, n); z
-    and f_1(z). All in kT above their minimum, -ln p up to `ceiling`. The lower panels reach a
-    little above the hill of f_1 if there is one.
+    All in kT above their minimum, -ln p up to `ceiling`. The lower panels reach a little above the
+    hill of f_1 if there is one.
     """
-    size = (7.2 / len(panels), 2.5)
-    fig, ax = canvas(2, len(panels), size=size, sharex="row", squeeze=False)
-    for (upper, lower), (title, u, measured, starts, z, f_1) in zip(ax.T, panels):
-        depth = f_1 - np.nanmin(f_1)
+    size = (7.2 / len(wells), 2.5)
+    fig, ax = canvas(2, len(wells), size=size, sharex="row", squeeze=False)
+    for (upper, lower), well in zip(ax.T, wells):
+        depth = well.landau - np.nanmin(well.landau)
         for panel in (upper, lower):
-            _measured_well(panel, u, *measured, ceiling)
-            panel.plot(z, depth, "--", color=COLOURS[1], marker="", label="Landau's $f_1$")
-        for row, marker, colour, label in zip(starts, MARKERS, COLOURS, _STARTS):
+            _measured_well(panel, well, ceiling)
+            panel.plot(well.z, depth, "--", color=COLOURS[1], marker="", label="Landau's $f_1$")
+        for row, marker, colour, label in zip(well.starts, MARKERS, COLOURS, _STARTS):
             style = {"markerfacecolor": "none", "color": colour, "linestyle": "none"}
             seen = np.flatnonzero(row < ceiling)[::4]
-            upper.plot(u[seen], row[seen], marker, label=label, **style)
+            upper.plot(well.u[seen], row[seen], marker, label=label, **style)
         top = 1.15 * _hill(depth[np.isfinite(depth)], ceiling)
-        upper.set(title=title, xlim=(-10, 10), ylim=(-0.3, ceiling))
+        upper.set(title=well.title, xlim=(-10, 10), ylim=(-0.3, ceiling))
         lower.set(xlabel="$u_1$", xlim=(-12.5, 12.5), ylim=(-0.04 * top, top))
     for panel in ax[0, 1:]:
         panel.tick_params(labelleft=False)
@@ -235,12 +233,10 @@ def double_wells(panels: Sequence[tuple], *, ceiling: float = 8.0) -> tuple[Figu
     return fig, ax
 
 
-def _measured_well(
-    ax: Axes, u: np.ndarray, free: np.ndarray, error: np.ndarray, ceiling: float
-) -> None:
-    shown = free < ceiling
+def _measured_well(ax: Axes, well: Well, ceiling: float) -> None:
+    shown = well.free < ceiling
     style = {"color": "black", "marker": "", "linewidth": 1.2, "label": "all"}
-    ax.errorbar(u[shown], free[shown], error[shown], **style)
+    ax.errorbar(well.u[shown], well.free[shown], well.error[shown], **style)
 
 
 def _hill(depth: np.ndarray, least: float) -> float:
@@ -251,46 +247,38 @@ def _hill(depth: np.ndarray, least: float) -> float:
 
 # ---------------------------------------------------------------- two regimes
 @house
-def regimes(
-    panels: Sequence[tuple[str, dict, Mapping[str, tuple]]], *, columns: int = 2
-) -> tuple[Figure, Axes]:
-    """Measured quantities in several regimes, above each panel what is drawn in it.
-
-    Each panel: title, axes properties, label to (x, y, error).
-    """
+def regimes(panels: Sequence[Panel], *, columns: int = 2) -> tuple[Figure, Axes]:
+    """Measured quantities in several regimes, above each panel what is drawn in it."""
     rows = -(-len(panels) // columns)
     fig, ax = canvas(rows, columns, size=(7.2 / columns, 3.3), squeeze=False)
-    for panel, (title, properties, series) in zip(ax.flat, panels):
-        for k, (name, (x, y, error)) in enumerate(series.items()):
+    for panel, one in zip(ax.flat, panels):
+        for k, (label, (x, y, *error)) in enumerate(one.curves.items()):
             style = {"color": COLOURS[k % 7], "marker": MARKERS[k % 8], "linewidth": 1.2}
-            line = {"linestyle": _DASHES[k % 4], "capsize": 2, "label": name}
-            panel.errorbar(x, y, yerr=error, **line, **style)
-        panel.set(title=title, **properties)
+            line = {"linestyle": _DASHES[k % 4], "capsize": 2, "label": label}
+            panel.errorbar(x, y, *error, **line, **style)
+        panel.set(title=one.title, **one.axes)
         panel.legend(loc="upper center", bbox_to_anchor=(0.5, -0.2), ncols=2)
     return fig, ax
 
 
 @house
-def two_order_parameters(
-    panels: Sequence[tuple[str, np.ndarray, Mapping[str, tuple]]],
-) -> tuple[Figure, Axes]:
+def two_order_parameters(rows: Sequence[Panel]) -> tuple[Figure, Axes]:
     """z_1 against the epoch on linear and on logarithmic axes, one row per definition of the mode.
 
-    Each panel: title, epochs (T,), and label to (mean, standard deviation of the states) or
-    (mean,).
+    The errors of its curves are standard deviations of the states: ribbons.
     """
-    fig, ax = canvas(len(panels), 2, size=(3.6, 2.5), squeeze=False, sharey="row")
-    looks = list(dict.fromkeys(name for _, _, series in panels for name in series))
-    for row, (title, epochs, series) in zip(ax, panels):
+    fig, ax = canvas(len(rows), 2, size=(3.6, 2.5), squeeze=False, sharey="row")
+    looks = list(dict.fromkeys(label for one in rows for label in one.curves))
+    for row, one in zip(ax, rows):
         for panel in row:
             panel.axhline(0, color="magenta", linestyle="--", linewidth=1)
-            for name, (mean, *std) in series.items():
-                k = looks.index(name)
-                if std:
+            for label, (epochs, mean, *spread) in one.curves.items():
+                k = looks.index(label)
+                if spread:
                     ribbon = {"color": COLOURS[k], "alpha": 0.2, "linewidth": 0}
-                    panel.fill_between(epochs, mean - std[0], mean + std[0], **ribbon)
-                panel.plot(epochs, mean, color=COLOURS[k], marker=MARKERS[k], label=name)
-            panel.set(title=title, xlabel="epoch")
+                    panel.fill_between(epochs, mean - spread[0], mean + spread[0], **ribbon)
+                panel.plot(epochs, mean, color=COLOURS[k], marker=MARKERS[k], label=label)
+            panel.set(title=one.title, xlabel="epoch")
         row[1].set_xscale("log")
         row[0].set_ylabel("$u_1$")
     legend_below(fig)
@@ -298,37 +286,42 @@ def two_order_parameters(
 
 
 @house
-def order_parameters(rows: Sequence[tuple[str, np.ndarray, tuple]]) -> tuple[Figure, Axes]:
+def order_parameters(rows: Sequence[OrderParameters]) -> tuple[Figure, Axes]:
     """z_1 and z_{M+1} against the epoch; after Figs. 7 and 8.
 
-    Each row: title, epochs (T,), and a pair of dicts for u and w, with "mu", "data" and "samples".
-    Each of these is (mean over replicas, its standard error, standard deviation of the states):
-    error bars and ribbons.
+    Standard errors are bars, standard deviations of the states ribbons.
     """
     size = (3.6, 2.1)
     fig, ax = canvas(len(rows), 2, size=size, sharex=True, sharey="col", squeeze=False)
-    looks = {
-        "mu": (COLOURS[4], "o", "constraint minimum"),
-        "data": (COLOURS[2], "s", "test digits"),
-        "samples": (COLOURS[3], "^", "chains of the training"),
-    }
-    last = max(epochs[-1] for _, epochs, _ in rows)
-    for row, (title, epochs, variables) in zip(ax, rows):
-        for panel, name, series in zip(row, ("$z_1$", "$z_{M+1}$"), variables):
-            panel.axhline(0, color="magenta", linestyle="--", linewidth=1.2, label="saddle")
-            for key, (colour, marker, label) in looks.items():
-                mean, error, std = series[key]
-                if std is not None:
-                    ribbon = {"color": colour, "alpha": 0.2, "linewidth": 0}
-                    panel.fill_between(epochs, mean - std, mean + std, **ribbon)
-                style = {"color": colour, "marker": marker, "label": label}
-                panel.errorbar(epochs, mean, yerr=error, capsize=2, **style)
-            panel.set(ylabel=name, title=title)
+    last = max(one.epochs[-1] for one in rows)
+    for (left, right), one in zip(ax, rows):
+        _order_parameter(left, one.epochs, one.u)
+        _order_parameter(right, one.epochs, one.w)
+        left.set_ylabel("$z_1$")
+        right.set_ylabel("$z_{M+1}$")
+        for panel in (left, right):
+            panel.set_title(one.title)
             _epochs(panel, last)
     for panel in ax[:-1].flat:
         panel.set_xlabel("")
     legend_below(fig, columns=4)
     return fig, ax
+
+
+def _order_parameter(ax: Axes, epochs: np.ndarray, series: Mapping[str, Summary]) -> None:
+    """One panel of `order_parameters`."""
+    looks = {
+        "mu": {"color": COLOURS[4], "marker": "o", "label": "constraint minimum"},
+        "data": {"color": COLOURS[2], "marker": "s", "label": "test digits"},
+        "samples": {"color": COLOURS[3], "marker": "^", "label": "chains of the training"},
+    }
+    ax.axhline(0, color="magenta", linestyle="--", linewidth=1.2, label="saddle")
+    for name, look in looks.items():
+        mean, error, spread = series[name]
+        if spread is not None:
+            ribbon = {"color": look["color"], "alpha": 0.2, "linewidth": 0}
+            ax.fill_between(epochs, mean - spread, mean + spread, **ribbon)
+        ax.errorbar(epochs, mean, yerr=error, capsize=2, **look)
 
 
 @house
