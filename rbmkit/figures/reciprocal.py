@@ -395,7 +395,7 @@ def learning(
     fig, ax = canvas(size=(7.2, 3.8))
     for k, column in enumerate(s.T):
         style = {"color": COLOURS[k % 7], "marker": MARKERS[k % 8], "linewidth": 1}
-        ax.plot(epochs, column, color="0.6", linestyle=":", linewidth=1, marker="")
+        ax.plot(epochs, column, color="0.7", linewidth=0.7, marker="")
         ax.plot(epochs, np.where(known[:, k], column, np.nan), label=f"{k + 1}", **style)
     ax.plot(epochs, edge, color="black", linestyle="--", marker="", linewidth=2)
     middle = np.searchsorted(epochs, 1.0) if epochs[-1] > 1 else 0
