@@ -139,7 +139,7 @@ def one_state(
     checks.instance(modes, Modes, "modes")
     rows = -(-len(which) // 4)
     ratios = {"height_ratios": (0.6, *[1] * rows)}
-    fig, ax = canvas(rows + 1, 4, size=(1.8, 1.65), gridspec_kw=ratios)
+    fig, ax = canvas(rows + 1, 4, size=(1.77, 1.65), gridspec_kw=ratios)
     for panel in [*ax[0], *ax[1:].flat[len(which) :]]:
         panel.set_axis_off()
     ax[0, 0].imshow(image.reshape(28, 28), cmap="gray_r")
