@@ -140,7 +140,7 @@ def one_state(
     checks.instance(modes, Modes, "modes")
     rows = -(-len(which) // 4)
     ratios = {"height_ratios": (0.6, *[1] * rows)}
-    fig, ax = canvas(rows + 1, 4, size=(1.8, 1.65), gridspec_kw=ratios)
+    fig, ax = canvas(rows + 1, 4, size=(1.77, 1.65), gridspec_kw=ratios)
     for panel in [*ax[0], *ax[1:].flat[len(which) :]]:
         panel.set_axis_off()
     ax[0, 0].imshow(image.reshape(28, 28), cmap="gray_r")
@@ -149,8 +149,12 @@ def one_state(
         reach = 1.6 * max(abs(x[i] - modes.x0[i]), abs(y[i] - modes.y0[i]), 0.3)
         landscape(panel, modes, i, *((z - reach, z + reach) for z in (modes.x0[i], modes.y0[i])))
         panel.plot(x[i], y[i], "p", color="black", markersize=9)
-        panel.locator_params(nbins=4)
+        panel.locator_params(nbins=3)
         panel.title.set_fontsize(9)
+    for panel in ax[1:, 0]:
+        panel.set_ylabel("$y_i$")
+    for panel in ax[-1]:
+        panel.set_xlabel("$x_i$")
     ax[0, 1].plot([], [], **STAR, label="saddle")
     ax[0, 1].plot([], [], "p", color="black", markersize=9, label="the state, $(x_i, y_i)$")
     ax[0, 1].legend(loc="center left").set_in_layout(False)  # it may be wider than its panel
@@ -304,7 +308,7 @@ def pooled_spectra(
     for k, replicas in enumerate(groups.values()):
         for j, s in enumerate(replicas):
             others = s[1:][s[1:] > 12]
-            height = -k - 0.16 * j + 0.32
+            height = -k + 0.16 * ((len(replicas) - 1) / 2 - j)
             look = {"color": COLOURS[k % 7], "linestyle": "none"}
             ax[1].plot(others, np.full(len(others), height), marker="|", markersize=6, **look)
             ax[1].plot(s[0], height, marker="<", markersize=5, **look)
@@ -382,13 +386,17 @@ def _replicas(panel: Axes, series: Mapping[str, tuple]) -> None:
 
 @house
 def learning(
-    epochs: np.ndarray, s: np.ndarray, edge: np.ndarray, critical: float
+    epochs: np.ndarray, s: np.ndarray, known: np.ndarray, edge: np.ndarray, critical: float
 ) -> tuple[Figure, Axes]:
-    """Singular values (epochs, modes) of matched modes, the edge of the bulk, a critical value."""
+    """Singular values (epochs, modes) of matched modes, the edge of the bulk, a critical value.
+
+    Grey where a mode is not `known` (epochs, modes), so that its label means little.
+    """
     fig, ax = canvas(size=(7.2, 3.8))
     for k, column in enumerate(s.T):
         style = {"color": COLOURS[k % 7], "marker": MARKERS[k % 8], "linewidth": 1}
-        ax.plot(epochs, column, label=f"{k + 1}", **style)
+        ax.plot(epochs, column, color="0.7", linewidth=0.7, marker="")
+        ax.plot(epochs, np.where(known[:, k], column, np.nan), label=f"{k + 1}", **style)
     ax.plot(epochs, edge, color="black", linestyle="--", marker="", linewidth=2)
     middle = np.searchsorted(epochs, 1.0) if epochs[-1] > 1 else 0
     ax.text(epochs[middle], edge[middle] * 0.7, "edge of the bulk", fontsize=10)
