@@ -67,9 +67,9 @@ class Estimate:
         """Whether enough weights carry the mean for `stderr` to mean what it says: ess >= 3
         sqrt(n), or 2 n / 3.
 
-        If the logarithms of n weights are normal, an estimate with a smaller ess is off by more
-        than three standard errors in over 5 % of cases (in half of them, where ess is below 5): the
-        large weights were not drawn.
+        If the logarithms of 100 weights are normal and ess is about 20, 10 and 5, estimates are off
+        by more than three standard errors in 4, 9 and 30 % of cases, nearly always too low: the
+        large weights were not drawn. A larger ess is no proof, as it is made of those that were.
         """
         n = self.log_weights.shape[-1]
         return self.ess >= min(3 * np.sqrt(n), 2 * n / 3)
