@@ -43,7 +43,8 @@ def _enumerate() -> None:
 
 def _walk() -> None:
     grid = np.linspace(-1, 1, 5)
-    diffusion.langevin(diffusion.Potential(grid, grid**2), np.zeros(1), np.array([0.1]), dt=0.1, rng=0)
+    potential = diffusion.Potential(grid, grid**2)
+    diffusion.langevin(potential, np.zeros(1), np.array([0.1]), dt=0.1, rng=0)
 
 
 def _temper() -> None:
