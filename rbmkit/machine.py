@@ -19,7 +19,7 @@ import os
 import pickle
 import warnings
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor, wait
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import cache, partial, wraps
 from pathlib import Path
@@ -129,9 +129,9 @@ def share(tasks: Sequence[Callable[[], None]]) -> None:
     try:
         work()
     finally:
-        wait(others)
-    for other in others:
-        other.result()
+        errors = [other.exception() for other in others]  # when they are done
+    for error in filter(None, errors):
+        raise error
 
 
 @cache

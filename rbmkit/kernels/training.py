@@ -45,8 +45,8 @@ def hidden_means(first, last, hidden, v, means):
     n, groups = last - first, hidden.columns.shape[1] // GROUP
     packed = np.empty((n, groups), np.uint8)
     work = new_work(n, groups)
-    pack(v, first, packed, 0, n)
-    tile = list_rows(packed, 0, n, groups, work)
+    pack(v, first, packed)
+    tile = list_rows(packed, groups, work)
     for block in range(hidden.columns.shape[0]):
         width = width_of(hidden, block)
         add_fields(hidden, block, n, tile, work)
