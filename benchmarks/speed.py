@@ -1,4 +1,5 @@
-"""How fast is rbmkit? One run: Gibbs steps, training, annealing and enumeration, beside other packages and bare sgemm.
+"""How fast is rbmkit? One run: Gibbs steps, training, annealing and enumeration, beside other
+packages and bare sgemm.
 
     python benchmarks/speed.py [--long] [--quick] [--unset] [--avx2]
 
@@ -7,8 +8,8 @@
     --unset  run once more in a process without the environment variables that steer BLAS and OpenMP
     --avx2   then Gibbs steps and training once more with AVX2 only, ours and OpenBLAS
 
-`benchmarks/README.md` explains the rows and holds a table of results. scikit-learn is needed, rbms (with torch) is used
-if it can be imported.
+`benchmarks/README.md` explains the rows and holds a table of results. scikit-learn is needed, rbms
+(with torch) is used if it can be imported.
 """
 
 import argparse
@@ -38,7 +39,8 @@ N, CHAINS, RATE = (
     1e-4,
 )  # a small learning rate: the weights stay as they are while updates are timed
 STEERING = re.compile(
-    r"(OMP|GOMP|KMP|MKL|OPENBLAS|GOTO|BLIS|BLAS|NVPL|VECLIB|NUMEXPR|NUMBA_(NUM_THREADS|THREADING))_?"
+    r"(OMP|GOMP|KMP|MKL|OPENBLAS|GOTO|BLIS|BLAS|NVPL|VECLIB|NUMEXPR|"
+    r"NUMBA_(NUM_THREADS|THREADING))_?"
 )
 US = "rbmkit"
 AVX2 = {
@@ -48,7 +50,7 @@ AVX2 = {
 }
 
 
-# ---- models and chains -----------------------------------------------------------------------------------------------
+# ---- models and chains -------------------------------------------------------------------------
 def trained_model(data: np.ndarray) -> tuple[RBM, str]:
     """The checkpoint with 500 hidden units if it is there, else a quick one."""
     if (data_folder() / "rbm_mnist_500.npz").exists():
@@ -73,7 +75,7 @@ def samples(rbm: RBM, start: np.ndarray, beta: float = 1.0) -> np.ndarray:
     return gibbs(rbm, start, steps=100, rng=3, beta=beta).v
 
 
-# ---- tables ----------------------------------------------------------------------------------------------------------
+# ---- tables ------------------------------------------------------------------------------------
 def table(head: list[str], rows: list[list[str]]) -> None:
     print("| " + " | ".join(head) + " |")
     print("|" + "---|" * len(head))
@@ -117,7 +119,7 @@ class Gates:
         self.rows.append([what, f"{value:.3g}{unit}", goal, "pass" if passed else "FAIL"])
 
 
-# ---- sections --------------------------------------------------------------------------------------------------------
+# ---- sections ----------------------------------------------------------------------------------
 def gibbs_section(rbm: RBM, v: np.ndarray, rounds: int, gates: Gates) -> None:
     rng, sgemm = np.random.default_rng(5), peers.sgemm_pair(rbm, len(v))
     off = RBM(
@@ -148,7 +150,8 @@ def gibbs_section(rbm: RBM, v: np.ndarray, rounds: int, gates: Gates) -> None:
 
 
 def limits(rbm: RBM, v: np.ndarray, contenders: dict[str, Contender]) -> None:
-    """What the step spends its time on: bytes of rows added per second, and the share of what is not adding."""
+    """What the step spends its time on: bytes of rows added per second, and the share of what is
+    not adding."""
     h = gibbs(rbm, v, steps=1, rng=6).h
     groups = [
         np.pad(x, ((0, 0), (0, -x.shape[1] % 4))).reshape(len(x), -1, 4).any(axis=2) for x in (v, h)
@@ -157,8 +160,9 @@ def limits(rbm: RBM, v: np.ndarray, contenders: dict[str, Contender]) -> None:
     step, draw = (list(contenders.values())[k].median for k in (1, 2))
     print(
         f"v is {v.mean():.0%} on ({groups[0].mean():.0%} of its groups of four), h {h.mean():.0%} "
-        f"({groups[1].mean():.0%}): {size / 1e6:.0f} MB of rows are added per step. The draw and making the sums "
-        f"take {draw / step:.0%} of the step; in the rest, rows pass at {size / (step - draw) / 1e9:.0f} GB/s.\n"
+        f"({groups[1].mean():.0%}): {size / 1e6:.0f} MB of rows are added per step. The draw "
+        f"and making the sums take {draw / step:.0%} of the step; in the rest, rows pass at "
+        f"{size / (step - draw) / 1e9:.0f} GB/s.\n"
     )
 
 
@@ -208,12 +212,14 @@ def enumeration_section(rbm: RBM, rounds: int, gates: Gates, long: bool) -> None
         start = time.perf_counter()
         exact_log_z(large)
         print(
-            f"M = 25: {time.perf_counter() - start:.2f} s. M = 20 differs from NumPy by {difference:.1e} nats.\n"
+            f"M = 25: {time.perf_counter() - start:.2f} s. M = 20 differs from NumPy by "
+            f"{difference:.1e} nats.\n"
         )
 
 
 def shapes_section(rbm: RBM, data: np.ndarray, v: np.ndarray, rounds: int, gates: Gates) -> None:
-    """Where the sums might lose: other sizes, dense states, other temperatures; beside sgemm plus a fused pass."""
+    """Where the sums might lose: other sizes, dense states, other temperatures; beside sgemm plus a
+    fused pass."""
     many = np.tile(v, (10, 1))
     wide = quick_model(data[:30_000], 3000, steps=1, epochs=1)
     cases = {
@@ -293,7 +299,8 @@ if {work}:
     rbmkit.gibbs(rbm, v, steps=1, rng=1)
     gibbs = time.perf_counter() - start
     for optimiser in (rbmkit.SGD(0.1), rbmkit.Adam()):
-        rbmkit.Training(rbm, v, steps=1, optimiser=optimiser, centred=True, rng=1).run(1, progress=False)
+        training = rbmkit.Training(rbm, v, steps=1, optimiser=optimiser, centred=True, rng=1)
+        training.run(1, progress=False)
     rbmkit.ais(rbm, chains=10, temperatures=2, rng=1)
     rbmkit.exact_log_z(rbmkit.RBM(rbm.W[:, :8], rbm.a, rbm.b[:8]))
 else:
@@ -340,7 +347,7 @@ def start_section(rounds: int, gates: Gates) -> None:
     gates.at_most("import rbmkit", bare[0], 2, " s")
 
 
-# ---- the run ---------------------------------------------------------------------------------------------------------
+# ---- the run -----------------------------------------------------------------------------------
 def set_up(model: str) -> None:
     versions = [
         f"{name} {version(name)}" for name in ("numpy", "numba", "scikit-learn", "rbms", "torch")
@@ -349,7 +356,8 @@ def set_up(model: str) -> None:
     load = f"{os.getloadavg()[0]:.1f}" if hasattr(os, "getloadavg") else "unknown"
     print("## Speed of rbmkit\n")
     print(
-        f"{os.cpu_count()} processors, load before the run {load}; Python {sys.version.split()[0]}, ",
+        f"{os.cpu_count()} processors, load before the run {load}; "
+        f"Python {sys.version.split()[0]}, ",
         end="",
     )
     print(", ".join(versions) + f"; {numba.get_num_threads()} threads.")
