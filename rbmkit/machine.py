@@ -18,10 +18,10 @@ from __future__ import annotations
 import os
 import pickle
 import warnings
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor, wait
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from functools import cache, wraps
+from functools import cache, partial, wraps
 from pathlib import Path
 
 import numba
@@ -73,8 +73,9 @@ def _tell(reason: str) -> None:
     """Warn once in a process."""
     if not _told:
         _told.append(reason)
-        text = f"compiled kernels cannot be kept on disk ({reason}), so each session compiles them, "
-        text += "for up to a quarter of a minute; set NUMBA_CACHE_DIR to a folder that you may write to"
+        text = f"compiled kernels cannot be kept on disk ({reason}), so each session compiles "
+        text += "them, for up to a quarter of a minute; set NUMBA_CACHE_DIR to a folder that you "
+        text += "may write to"
         warnings.warn(text, RuntimeWarning, stacklevel=2)
 
 
@@ -96,38 +97,41 @@ def threaded(**options: object) -> Callable:
     of tasks.
 
     Where ``kernel(first, last, ...)`` is defined, ``kernel(n, chunk, ...)`` is called: n things
-    (chains, blocks) in chunks, on all threads; None means equal shares."""
+    (chains, blocks) in chunks, on all threads; None means equal shares. ``kernel.tasks(n, chunk,
+    ...)`` are the calls alone, to be shared together with those of other kernels."""
 
     def decorate(function):
         kernel = compiled(**options | {"nogil": True})(function)
 
+        def tasks(n, chunk, *args):
+            chunk = chunk or -(-n // threads())
+            return [partial(kernel, k, min(n, k + chunk), *args) for k in range(0, n, chunk)]
+
         @wraps(function)
-        def front(n, chunk, *args):
-            count = threads()
-            chunk = chunk or -(-n // count)
-            starts = iter(range(0, n, chunk))  # whoever is free takes the next
+        def front(*args):
+            share(tasks(*args))
 
-            def work():
-                for first in starts:
-                    kernel(first, min(n, first + chunk), *args)
-
-            _share(work, min(count, -(-n // chunk)))
-
-        front.kernel = kernel
+        front.kernel, front.tasks = kernel, tasks
         return front
 
     return decorate
 
 
-def _share(work: Callable[[], None], count: int) -> None:
-    """Call `work` in this thread and in others, `count` together."""
-    others = [_pool().submit(work) for _ in range(count - 1)]
+def share(tasks: Sequence[Callable[[], None]]) -> None:
+    """Call all tasks, on all threads; whoever is free takes the next."""
+    left = iter(tasks)
+
+    def work():
+        for task in left:
+            task()
+
+    others = [_pool().submit(work) for _ in range(min(threads(), len(tasks)) - 1)]
     try:
         work()
     finally:
-        wait(others)
-    for other in others:
-        other.result()
+        errors = [other.exception() for other in others]  # when they are done
+    for error in filter(None, errors):
+        raise error
 
 
 @cache

@@ -129,7 +129,8 @@ def gibbs(
 
 
 def _run(hidden, visible, v, h, steps, *, beta, seed, every, progress, held=None):
-    """Final or kept states of v and h: `steps` in calls of the kernel that end where states are kept, or earlier."""
+    """Final or kept states of v and h: `steps` in calls of the kernel that end where states are
+    kept, or earlier."""
     stretch, mask = every or steps, kernels.hold_none(visible) if held is None else held
     kept = [np.empty((steps // stretch, *x.shape), np.uint8) for x in (v, h)] if every else None
     with tqdm(total=steps, disable=not progress, desc="Gibbs sampling", unit="step") as bar:

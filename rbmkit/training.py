@@ -58,7 +58,8 @@ class _State:
 class _Work(NamedTuple):
     """Arrays in which every update works; its results are elsewhere.
 
-    Pairs belong to the minibatch and to the chains; `rows`, `counts` and `ones` as in `rbmkit.kernels.Phase`.
+    Pairs belong to the minibatch and to the chains; `rows`, `counts` and `ones` as in
+    `rbmkit.kernels.Phase`.
     """
 
     columns: tuple[np.ndarray, np.ndarray]  # W for the fields of h and of v
@@ -409,17 +410,15 @@ class Training:
         now = self._state
         work = self._work
         kernels.arrange(now.parameters[0], *work.columns)
-        batch = self._batch(now.update)
-        v = self._run_phases(batch)
-        samples = zip((batch, v), work.means, work.rows, work.counts, work.ones, strict=True)
-        kernels.gradient(*(kernels.Phase(*phase) for phase in samples), *work.gradient)
+        data, chains = self._run_phases(self._batch(now.update))
+        kernels.gradient(data, chains, *work.gradient)
         error = float(np.sqrt(np.mean(work.gradient[1] ** 2)))
         if self.centred:
             kernels.centre(*work.gradient, *self._offsets())
         moved = self._ascended()
         new = replace(
             moved,
-            v=v,
+            v=chains.v,
             update=now.update + 1,
             step=now.step + self.steps,
             errors=[*now.errors, error],
@@ -438,23 +437,27 @@ class Training:
         rows = self._order[k * self.batch_size : (k + 1) * self.batch_size]
         return np.unpackbits(self._data[rows], axis=1, count=self._shape[0])
 
-    def _run_phases(self, batch: np.ndarray) -> np.ndarray:
-        """K block Gibbs steps from where the method starts; hidden means of batch and chains;
-        returns the chains."""
-        now = self._state
+    def _run_phases(self, batch: np.ndarray) -> tuple[kernels.Phase, kernels.Phase]:
+        """K block Gibbs steps from where the method starts; hidden means of batch and chains."""
+        now, work = self._state, self._work
         N, M = self._shape
-        columns_h, columns_v = self._work.columns
+        columns_h, columns_v = work.columns
         visible = kernels.layer(columns_v, now.parameters[1])
         hidden = kernels.layer(columns_h, now.parameters[2])
         start = STARTS[self.method](batch, now.v, M, seed=(self.seed, now.update, 1))
         v, h = start.v, start.h
         layers = (visible, hidden, h, v) if start.from_hidden else (hidden, visible, v, h)
-        for first, part in pieces(self.steps, len(v), N, M):
-            how = part, np.float32(1), self.seed, now.step + first, kernels.hold_none(layers[1])
-            kernels.gibbs(len(v), chunk_size(len(v)), *layers, *how)
-        for states, means in zip((batch, v), self._work.means, strict=True):
-            kernels.hidden_means(len(states), chunk_size(len(states)), hidden, states, means)
-        return v
+        samples = zip((batch, v), work.means, work.rows, work.counts, work.ones, strict=True)
+        data, chains = (kernels.Phase(*phase) for phase in samples)
+        mask, chunks = kernels.hold_none(layers[1]), (chunk_size(len(batch)), chunk_size(len(v)))
+        *sweeps, last = (
+            (*layers, part, np.float32(1), self.seed, now.step + first, mask)
+            for first, part in pieces(self.steps, len(v), N, M)
+        )
+        for sweep in sweeps:
+            kernels.gibbs(len(v), chunks[1], *sweep)
+        kernels.run_phases(data, chains, chunks, hidden, *last)
+        return data, chains
 
     def _offsets(self) -> tuple[np.ndarray, np.ndarray]:
         """Averages of v and h over both phases, weighted equally."""

@@ -6,8 +6,10 @@ compiled for the types that they meet. What is compiled is kept on disk (see `rb
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor, as_completed
 
 import numpy as np
+from joblib import cpu_count
 from tqdm import tqdm
 
 from rbmkit import denoising, diffusion, likelihood, sampling, tempering
@@ -43,7 +45,8 @@ def _enumerate() -> None:
 
 def _walk() -> None:
     grid = np.linspace(-1, 1, 5)
-    diffusion.langevin(diffusion.Potential(grid, grid**2), np.zeros(1), np.array([0.1]), dt=0.1, rng=0)
+    potential = diffusion.Potential(grid, grid**2)
+    diffusion.langevin(potential, np.zeros(1), np.array([0.1]), dt=0.1, rng=0)
 
 
 def _temper() -> None:
@@ -55,24 +58,32 @@ def _denoise() -> None:
     denoising.generate(_rbm(), 2, t=np.array([0.5, 1.0]), steps=1, warm_up=1, rng=0)
 
 
-STEPS: dict[str, Callable[[], None]] = {
+STEPS: dict[str, Callable[[], None]] = {  # those that take longest first
     "sampling": _sample,
+    "tempering": _temper,
     "training": _train,
     "annealing": _anneal,
+    "denoising": _denoise,
     "enumeration": _enumerate,
     "Langevin dynamics": _walk,
-    "tempering": _temper,
-    "denoising": _denoise,
 }
 
 
 def compile_kernels() -> None:
-    """Compile what is not yet compiled, with a progress line."""
-    with tqdm(STEPS.items(), desc="Compiling kernels", unit="group") as bar:
-        for name, call in bar:
-            bar.set_postfix_str(name)
-            call()
+    """Compile what is not yet compiled, in this process."""
+    for call in STEPS.values():
+        call()
+
+
+def main() -> None:
+    """Compile what is not yet compiled, in two processes if there are two processors, with a
+    progress line."""
+    with ProcessPoolExecutor(min(2, cpu_count())) as pool:
+        groups = [pool.submit(call) for call in STEPS.values()]
+        done = as_completed(groups)
+        for group in tqdm(done, desc="Compiling kernels", unit="group", total=len(groups)):
+            group.result()
 
 
 if __name__ == "__main__":
-    compile_kernels()
+    main()

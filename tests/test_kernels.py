@@ -462,6 +462,7 @@ def test_gradient_is_the_difference_of_correlations(N, M):
         phases.append(new_phase(v, means))
         expected.append((v.T @ h.astype(float) / n, v.mean(axis=0), h.mean(axis=0, dtype=float)))
     out = np.empty((N, M), np.float32), np.empty(N, np.float32), np.empty(M, np.float32)
+    kernels.list_rarer(kernels.blocks_of(N), None, phases[0])
     kernels.gradient(*phases, *out)
     for phase in phases:
         np.testing.assert_array_equal(phase.ones, phase.v.sum(axis=0))

@@ -796,7 +796,7 @@ def test_interrupted_training_goes_on_bit_for_bit(options):
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, MemoryError])
-@pytest.mark.parametrize("where", ["arrange", "gibbs", "hidden_means", "gradient", "sgd_step"])
+@pytest.mark.parametrize("where", ["arrange", "run_phases", "gradient", "sgd_step"])
 def test_an_update_that_fails_anywhere_has_changed_nothing(monkeypatch, where, error):
     run, whole = (quiet(Training(START, DATA, batch_size=13, rng=11), 1.5) for _ in range(2))
     before = (parameters(run), run.chain_states, run.history.rows, run.update)

@@ -82,6 +82,7 @@ from rbmkit.kernels.training import (
     gradient,
     hidden_means,
     list_rarer,
+    run_phases,
     sgd_step,
 )
 
@@ -111,6 +112,7 @@ __all__ = [
     "normal_pair",
     "padded",
     "random_word",
+    "run_phases",
     "sgd_step",
     "stream_key",
     "temper",

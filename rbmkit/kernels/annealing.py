@@ -56,7 +56,7 @@ def _weigh_and_draw(layer, old, new, nothing, given, drawn, ratio, first, log_w,
     nothing (units,) is zero; ratio (2, BLOCK) is work space for the two factors of each unit.
     """
     n = given.shape[0]
-    tile = list_rows(given, 0, n, layer.columns.shape[1] // GROUP, work)
+    tile = list_rows(given, layer.columns.shape[1] // GROUP, work)
     top, bottom = ratio[0], ratio[1]
     for block in range(layer.columns.shape[0]):
         width = width_of(layer, block)
@@ -85,7 +85,7 @@ def anneal(first, last, hidden, visible, a0, v, betas, seed, step0, log_w):
     ratio, nothing = np.empty((2, BLOCK), np.float32), np.zeros(hidden.bias.size, np.float32)
     sums = np.empty(visible.groups * SUMS)
     bias_sums(visible.bias.ravel(), visible.groups, sums)
-    pack(v, first, packed_v, 0, n)
+    pack(v, first, packed_v)
     for s in range(betas.size - 1):
         old, new = f32(betas[s]), f32(betas[s + 1])
         for l in range(n):
@@ -97,5 +97,5 @@ def anneal(first, last, hidden, visible, a0, v, betas, seed, step0, log_w):
         _weigh_and_draw(hidden, old, new, nothing, packed_v, packed_h, ratio, first, log_w, work)
         make_keys(seed, half + 1, first, work.keys)
         law.scales[0] = new
-        draw_layer(visible, law, work.keys, packed_h, packed_v, 0, n, work)
-    unpack(packed_v, 0, v, first, n)
+        draw_layer(visible, law, work.keys, packed_h, packed_v, work)
+    unpack(packed_v, v, first)

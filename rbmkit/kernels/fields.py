@@ -224,12 +224,11 @@ def new_work(n, groups):
 
 # ---- states in groups of four ------------------------------------------------------------------
 @internal
-def pack(v, first, packed, to, n):
-    """Rows `first` to `first + n` of 0/1 bytes, four at a time, to numbers 0..15 in rows from `to`
-    on."""
+def pack(v, first, packed):
+    """Rows of 0/1 bytes from `first` on, four at a time, to the numbers 0..15 of `packed`."""
     whole = v.shape[1] // GROUP
-    for l in range(n):
-        r, c = first + l, to + l
+    for c in range(packed.shape[0]):
+        r = first + c
         for g in range(whole):
             i = GROUP * g
             packed[c, g] = v[r, i] | v[r, i + 1] << 1 | v[r, i + 2] << 2 | v[r, i + 3] << 3
@@ -238,11 +237,11 @@ def pack(v, first, packed, to, n):
 
 
 @internal
-def unpack(packed, to, v, first, n):
+def unpack(packed, v, first):
     """The inverse of `pack`."""
     whole = v.shape[1] // GROUP
-    for l in range(n):
-        r, c = first + l, to + l
+    for c in range(packed.shape[0]):
+        r = first + c
         for g in range(whole):
             for bit in range(GROUP):
                 v[r, GROUP * g + bit] = (packed[c, g] >> bit) & 1
@@ -251,23 +250,23 @@ def unpack(packed, to, v, first, n):
 
 
 @internal
-def list_rows(packed, first, last, groups, work):
-    """List the rows of sums that the chains first to last need; returns the number of groups in a
+def list_rows(packed, groups, work):
+    """List the rows of sums that the chains of `packed` need; returns the number of groups in a
     tile.
 
     That is a multiple of TILE such that about TILE groups of a tile are not all zero.
     """
-    n, some = last - first, 0
-    for c in range(first, last):
+    n, some = packed.shape[0], 0
+    for l in range(n):
         for g in range(groups):
-            some += packed[c, g] != 0
+            some += packed[l, g] != 0
     tile = min(LARGEST_TILE, TILE * max(1, round(n * groups / max(some, 1))))
     for l in range(n):
         for t in range((groups + tile - 1) // tile):
             start, at, k = t * tile, (t * n + l) * tile, 0
             for g in range(start, min(start + tile, groups)):
-                work.rows[at + k] = (g - start) * SUMS + packed[first + l, g]
-                k += packed[first + l, g] != 0
+                work.rows[at + k] = (g - start) * SUMS + packed[l, g]
+                k += packed[l, g] != 0
             work.counts[t * n + l] = k
     return tile
 

@@ -41,16 +41,14 @@ def one_law(layer, scale, n):
 
 
 @internal
-def draw_layer(layer, law, keys, given, drawn, first, last, work):
-    """Draw a layer for the chains first to last, from the packed states of the other: given and
-    drawn."""
-    n = last - first
-    tile = list_rows(given, first, last, layer.columns.shape[1] // GROUP, work)
+def draw_layer(layer, law, keys, given, drawn, work):
+    """Draw a layer of all chains from the packed states of the other: given and drawn."""
+    n = given.shape[0]
+    tile = list_rows(given, layer.columns.shape[1] // GROUP, work)
     for block in range(layer.columns.shape[0]):
         add_fields(layer, block, n, tile, work)
         for l in range(n):
-            c = first + l
-            r, to = law.row[c], c * drawn.shape[1]
+            r, to = law.row[l], l * drawn.shape[1]
             draw(
                 layer,
                 block,
@@ -59,7 +57,7 @@ def draw_layer(layer, law, keys, given, drawn, first, last, work):
                 law.scales[r],
                 work.acc,
                 l * BLOCK,
-                keys[c],
+                keys[l],
                 drawn,
                 to,
                 None,
@@ -74,6 +72,15 @@ def new_states(hidden, visible, n):
     return packed_v, packed_h, new_work(n, max(visible.groups, hidden.groups))
 
 
+@internal
+def _put_back(held, mask, packed):
+    """The bits of `held` that are set in mask, into packed states. (As an array expression it
+    compiles for three seconds.)"""
+    for c in range(packed.shape[0]):
+        for g in range(mask.size):
+            packed[c, g] ^= (packed[c, g] ^ held[c, g]) & mask[g]
+
+
 @parallel
 def gibbs(first, last, hidden, visible, v, h, steps, beta, seed, step0, mask):
     """`steps` block Gibbs steps v -> h -> v of chains first to last, in place on v (n, N) and h (n,
@@ -84,17 +91,16 @@ def gibbs(first, last, hidden, visible, v, h, steps, beta, seed, step0, mask):
     n = last - first
     packed_v, packed_h, work = new_states(hidden, visible, n)
     law_h, law_v = one_law(hidden, beta, n), one_law(visible, beta, n)
-    pack(v, first, packed_v, 0, n)
-    held, holds = packed_v & mask, np.any(mask)
+    pack(v, first, packed_v)
+    held = packed_v.copy()
     for step in range(step0, step0 + steps):
         make_keys(seed, 2 * step, first, work.keys)
-        draw_layer(hidden, law_h, work.keys, packed_v, packed_h, 0, n, work)
+        draw_layer(hidden, law_h, work.keys, packed_v, packed_h, work)
         make_keys(seed, 2 * step + 1, first, work.keys)
-        draw_layer(visible, law_v, work.keys, packed_h, packed_v, 0, n, work)
-        if holds:
-            packed_v[:] = packed_v & ~mask | held
-    unpack(packed_v, 0, v, first, n)
-    unpack(packed_h, 0, h, first, n)
+        draw_layer(visible, law_v, work.keys, packed_h, packed_v, work)
+        _put_back(held, mask, packed_v)
+    unpack(packed_v, v, first)
+    unpack(packed_h, h, first)
 
 
 @internal
@@ -102,7 +108,7 @@ def _draw_tilted(layer, tilt, given, drawn, first, total, work):
     """`draw_layer` at beta = 1 with tilt[c] added to the fields; adds the probabilities of 1 to
     `total`."""
     n = given.shape[0]
-    tile = list_rows(given, 0, n, layer.columns.shape[1] // GROUP, work)
+    tile = list_rows(given, layer.columns.shape[1] // GROUP, work)
     for block in range(layer.columns.shape[0]):
         add_fields(layer, block, n, tile, work)
         for l in range(n):
@@ -123,10 +129,10 @@ def tilted_gibbs(first, last, hidden, visible, tilt, v, steps, seed, step0, tota
     n = last - first
     packed_v, packed_h, work = new_states(hidden, visible, n)
     law = one_law(hidden, f32(1), n)
-    pack(v, first, packed_v, 0, n)
+    pack(v, first, packed_v)
     for step in range(step0, step0 + steps):
         make_keys(seed, 2 * step, first, work.keys)
-        draw_layer(hidden, law, work.keys, packed_v, packed_h, 0, n, work)
+        draw_layer(hidden, law, work.keys, packed_v, packed_h, work)
         make_keys(seed, 2 * step + 1, first, work.keys)
         _draw_tilted(visible, tilt, packed_h, packed_v, first, total, work)
-    unpack(packed_v, 0, v, first, n)
+    unpack(packed_v, v, first)

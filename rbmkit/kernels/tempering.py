@@ -118,7 +118,7 @@ def _draw_sides(layer, ladder, chains, first_side, first, last, parts, work):
     """
     n, h, size = last - first, chains.h, layer.columns.shape[0] * BLOCK
     linear, one_plus = parts[0], parts[1]
-    tile = list_rows(chains.v, first, last, layer.columns.shape[1] // GROUP, work)
+    tile = list_rows(chains.v[first:last], layer.columns.shape[1] // GROUP, work)
     for block in range(layer.columns.shape[0]):
         width = width_of(layer, block)
         add_fields(layer, block, n, tile, work)
@@ -155,10 +155,11 @@ def _draw_h(hidden, ladder, chains, n, parts, work):
     """Draw h of all chains on both rungs, stretch by stretch; then again where the partner has
     another W."""
     edges, stretches = ladder.edges, ladder.edges.size - 1
+    both, one = np.int64(0), np.int64(1)  # literals would compile `_draw_sides` twice
     chains.weight[:] = 0.0
     for k in range(stretches):
         layer = _stretch(hidden, k, stretches)
-        _draw_sides(layer, ladder, chains, 0, edges[k] * n, edges[k + 1] * n, parts, work)
+        _draw_sides(layer, ladder, chains, both, edges[k] * n, edges[k + 1] * n, parts, work)
     for first in range(0, chains.rung.size, n):
         partner = chains.partner[first]
         if partner != chains.rows[1, first]:
@@ -168,7 +169,7 @@ def _draw_h(hidden, ladder, chains, n, parts, work):
             chains.rows[1, first : first + n] = partner
             chains.weight[1, first : first + n] = 0.0
             _draw_sides(
-                _stretch(hidden, k, stretches), ladder, chains, 1, first, first + n, parts, work
+                _stretch(hidden, k, stretches), ladder, chains, one, first, first + n, parts, work
             )
 
 
@@ -221,19 +222,22 @@ def temper(first, last, hidden, visible, ladder, v, replica, seed, sweep0, works
         new_work(n * widest, max(visible.groups, hidden.groups)),
         np.empty((2, BLOCK), np.float32),
     )
-    law = Law(ladder.a, ladder.scales, chains.rung)
     for r in range(rungs):
-        pack(v[r], first, chains.v, r * n, n)
+        pack(v[r], first, chains.v[r * n : (r + 1) * n])
     for s in range(works.shape[0]):
         half, odd = 2 * (sweep0 + s), (sweep0 + s) % 2
         _pair_up(chains, edges, odd, rungs - 1)
         _make_keys(seed, half, chains.stream, chains.keys)
         _draw_h(hidden, ladder, chains, n, parts, work)
         _exchange(chains, bias_steps, visible.groups, n, first, odd, seed, half, replica, works[s])
-        replicas[s, first:last] = replica[first:last]
+        for l in range(first, last):  # `replicas[s, first:last] = ...` compiles for three seconds
+            for r in range(rungs):
+                replicas[s, l, r] = replica[l, r]
         _make_keys(seed, half + 1, chains.stream, chains.keys)
         for k in range(stretches):
-            layer, h = _stretch(visible, k, stretches), chains.h[0]
-            draw_layer(layer, law, chains.keys, h, chains.v, edges[k] * n, edges[k + 1] * n, work)
+            part = slice(edges[k] * n, edges[k + 1] * n)
+            law = Law(ladder.a, ladder.scales, chains.rung[part])
+            layer, h, keys = _stretch(visible, k, stretches), chains.h[0, part], chains.keys[part]
+            draw_layer(layer, law, keys, h, chains.v[part], work)
     for r in range(rungs):
-        unpack(chains.v, r * n, v[r], first, n)
+        unpack(chains.v[r * n : (r + 1) * n], v[r], first)

@@ -1,6 +1,7 @@
 """Training: hidden means, the gradient from states, and the steps of the optimisers."""
 
 import math
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -11,12 +12,15 @@ from rbmkit.kernels.fields import (
     GROUP,
     add_fields,
     add_rows,
+    blocks_of,
     list_rows,
     new_work,
     pack,
     width_of,
 )
 from rbmkit.kernels.options import internal, jit, parallel
+from rbmkit.kernels.sampling import gibbs
+from rbmkit.machine import share
 
 f32 = np.float32
 
@@ -41,8 +45,8 @@ def hidden_means(first, last, hidden, v, means):
     n, groups = last - first, hidden.columns.shape[1] // GROUP
     packed = np.empty((n, groups), np.uint8)
     work = new_work(n, groups)
-    pack(v, first, packed, 0, n)
-    tile = list_rows(packed, 0, n, groups, work)
+    pack(v, first, packed)
+    tile = list_rows(packed, groups, work)
     for block in range(hidden.columns.shape[0]):
         width = width_of(hidden, block)
         add_fields(hidden, block, n, tile, work)
@@ -119,10 +123,31 @@ def _correlations(first, last, data, chains, dW, db):
                 dW[i, left + j] = acc_d[j] / n_d - acc_m[j] / n_m
 
 
+def run_phases(data, chains, chunks, hidden, *sweep):
+    """Gibbs steps of the chains, then the hidden means of both phases; lists of the data. `chunks`
+    are samples per task of the two phases, and `sweep` are the arguments of `gibbs`."""
+    (n_d, n_m), (chunk_d, chunk_m) = (len(data.v), len(chains.v)), chunks
+    tasks = [
+        partial(_in_turn, *pair)
+        for pair in zip(
+            gibbs.tasks(n_m, chunk_m, *sweep),
+            hidden_means.tasks(n_m, chunk_m, hidden, chains.v, chains.means),
+            strict=True,
+        )
+    ]
+    tasks += hidden_means.tasks(n_d, chunk_d, hidden, data.v, data.means)
+    share(tasks + list_rarer.tasks(blocks_of(data.v.shape[1]), None, data))
+
+
+def _in_turn(*tasks):
+    for task in tasks:
+        task()
+
+
 def gradient(data, chains, dW, da, db):
-    """Eq. (6): data minus model averages of v h, v and h, from two phases; counts their ones."""
-    for phase in (data, chains):
-        list_rarer(-(-len(dW) // BLOCK), None, phase)
+    """Eq. (6): data minus model averages of v h, v and h, from two phases; the lists of the data
+    must be there."""
+    list_rarer(blocks_of(len(dW)), None, chains)
     _correlations(len(data.means), None, data, chains, dW, db)
     da[:] = data.ones / len(data.v) - chains.ones / len(chains.v)
 
