@@ -73,8 +73,8 @@ STARTS = ("ones", "zeros", "random")
 CHAINS, GROUP = 100, 20  # of each start, and in each group of the jackknife
 LEADING, CHECKS = 8, (0, 1, 3, 10, 30, 100, 300, 1000, 3000, 8000)
 BINS, MAPS, IMAGES = 80, 40, 10_000
-SIZES, REPLICAS = (500, 784, 1200, 3000), 5
-SIGMAS = {"sigma": (0.01, 0.1, 0.16, 0.3), "balanced": (0.1, 0.16, 0.3)}
+SIZES, REPLICAS = (500, 784, 1200), 5
+SIGMAS = {"sigma": (0.01, 0.1, 0.16, 0.3), "balanced": (0.16, 0.2, 0.3)}
 CHECKPOINTS = (0, 0.1, 0.5, 2, 5)  # epochs of the trainings from these sigmas
 STRONG = ("pcd-500-0", "pcd-500-1", "pcd-784-0", "pcd-1200-0", "cd-500-0", "rdm-500-0")
 WELLS = (0.5, 0.75, 1, 2, 5, 10, 20, 40, 70, 100, 150, 200, 265)
@@ -425,7 +425,7 @@ def rotations(states: Path) -> dict[str, np.ndarray]:
         by_epoch = {float(p.stem.split("_")[1]): p for p in (states / name).glob("epoch_*.npz")}
         last = read_npz(by_epoch[max(by_epoch)], ("W",), kind="rbmkit.Training/1")
         rows[f"strong-{name}"] = last["W"].astype(float)
-    for hidden in SIZES[:3]:
+    for hidden in SIZES:
         for name in mild.members(method="PCD", hidden=hidden):
             rows[f"mild-{name}"] = mild.rbm(name).W
         for k in range(3):

@@ -147,6 +147,12 @@ def make_regimes():
     return script
 
 
+def test_the_script_makes_the_pieces_that_are_stored(make_regimes, tmp_path):
+    stored = make_regimes.held(ROOT / "data" / "regimes.npz")
+    assert set(stored) == set(make_regimes.pieces(tmp_path, tmp_path, data.mnist()))
+    assert make_regimes.held(tmp_path / "no.npz") == {}
+
+
 def test_only_pieces_that_are_missing_are_made(make_regimes, tmp_path, monkeypatch):
     made = []
 
