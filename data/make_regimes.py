@@ -1,27 +1,34 @@
-"""Measure what the paper predicts for sampling and training, on mildly and on strongly trained models.
+"""Measure what the paper predicts for sampling and training, in mildly and strongly trained models.
 
     python data/make_regimes.py STATES [FOLDER]
 
-makes ``regimes.npz`` and its line in ``SHA256SUMS`` next to this script. STATES holds the training states of the strong
-members, ``<member>/epoch_<epoch>.npz`` as `rbmkit.Training.save` writes them; the mild models are those that ship with
-the project. Every piece of work is kept in FOLDER (default ``build/regimes``) when it is done, and a run that was
-stopped goes on from there, to the same numbers.
+makes what ``regimes.npz`` next to this script does not hold yet, and its line in ``SHA256SUMS``: a
+piece that the file holds counts as done. Without the file, all pieces are made. STATES holds the
+training states of the strong members, ``<member>/epoch_<epoch>.npz`` as `rbmkit.Training.save`
+writes them; only the pieces of strong models need it. The mild models are those that ship with the
+project. Every new piece is kept in FOLDER (default ``build/regimes``) when it is done, and a run
+that was stopped goes on from there, to the same numbers.
 
 The pieces:
 
-* ``mild_<epoch>``, ``again_<epoch>`` (the mild protocol once more, with its persistent chains), ``pcd_<epoch>`` and
-  ``cd_<epoch>``: block Gibbs chains of one model from three starts (`sample`);
-* ``start_<protocol>_<M>_<replica>``: the first updates of a training, one by one, until its first mode has broken;
-* ``sigma_<sigma>_<replica>``, ``balanced_<sigma>_<replica>``: two epochs of training from couplings of that size, with
-  fields of the pixel means, or with fields that balance the couplings as well;
-* ``penalty_none_0``, ``penalty_<modes>_<l>``: small models with a penalty on all modes, on modes 1-5 (``leading``) or
-  on modes 6-16 (``rest``), with exact likelihoods (`penalised`);
+* ``mild_<epoch>``, ``again_<epoch>`` (the mild protocol once more, with its persistent chains),
+  ``pcd_<epoch>`` and ``cd_<epoch>``: block Gibbs chains of one model from three starts (`sample`);
+* ``start_<protocol>_<M>_<replica>``: the first updates of a training, one by one, until its first
+  mode has broken;
+* ``sigma_<sigma>_<replica>``, ``balanced_<sigma>_<replica>``: five epochs of training from
+  couplings of that size, with fields of the pixel means, or with fields that balance the couplings
+  as well (`from_sigma`);
+* ``penalty_none_0``, ``penalty_<modes>_<l>``: small models with a penalty on all modes, on modes
+  1-5 (``leading``) or on modes 6-16 (``rest``), with exact likelihoods (`penalised`);
 * ``exchanged_<epoch>``: the strong PCD model by replica exchange (`exchanged`);
 * ``wells_<epoch>`` (`two_wells`) and `rotations`.
 """
 
 import json
 import sys
+from collections.abc import Callable
+from functools import partial
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -66,25 +73,32 @@ STARTS = ("ones", "zeros", "random")
 CHAINS, GROUP = 100, 20  # of each start, and in each group of the jackknife
 LEADING, CHECKS = 8, (0, 1, 3, 10, 30, 100, 300, 1000, 3000, 8000)
 BINS, MAPS, IMAGES = 80, 40, 10_000
-SIZES = {500: 5, 784: 3, 1200: 3}  # replicas
-SIGMAS = {"sigma": (0.01, 0.1, 0.16, 0.3), "balanced": (0.16,)}
+SIZES, REPLICAS = (500, 784, 1200), 5
+SIGMAS = {"sigma": (0.01, 0.1, 0.16, 0.3), "balanced": (0.16, 0.2, 0.3)}
+CHECKPOINTS = (0, 0.1, 0.5, 2, 5)  # epochs of the trainings from these sigmas
 STRONG = ("pcd-500-0", "pcd-500-1", "pcd-784-0", "pcd-1200-0", "cd-500-0", "rdm-500-0")
 WELLS = (0.5, 0.75, 1, 2, 5, 10, 20, 40, 70, 100, 150, 200, 265)
 EXCHANGED, SWEEPS = (20, 40), 1200
 FIRST = {"mild": 40, "pcd": 200}  # updates at most
-PENALTIES = {"none": (0,)} | dict.fromkeys(("all", "leading", "rest"), (0.001, 0.003, 0.01, 0.03))
+STRENGTHS = (0.001, 0.003, 0.01, 0.03)
+PENALTIES = {"none": (0,), "all": STRENGTHS, "leading": STRENGTHS, "rest": STRENGTHS}
 PAIRS = 8  # trainings with the same seeds for each penalty
 
 
-# ---------------------------------------------------------------- chains of one model from three starts
-def sample(rbm: RBM, digits, means: np.ndarray, chains: np.ndarray | None, steps: int, seed: int) -> dict:
-    """Chains from ones, zeros and random states; what they forget, where they are, and the gradient that they give.
+# ---------------------------------------------------------------- one model from three starts
+def sample(
+    rbm: RBM, digits, means: np.ndarray, chains: np.ndarray | None, steps: int, seed: int
+) -> dict[str, np.ndarray]:
+    """Chains from ones, zeros and random states; what they forget, where they are, and the gradient
+    that they give.
 
-    Observables are x_1 ... x_8 and u_1 of the model. `chains` are the persistent ones of the training, if kept.
+    Observables are x_1 ... x_8 and u_1 of the model. `chains` are the persistent ones of the
+    training, if kept.
     """
     m, rng = modes(rbm), np.random.default_rng(seed)
     which, v = np.arange(LEADING), starts(rbm, digits, rng)
-    x, u, shots = np.empty((steps // 2 + 1, len(v), LEADING), np.float32), [], Average(len(v) // GROUP)
+    x = np.empty((steps // 2 + 1, len(v), LEADING), np.float32)
+    u, shots = [], Average(len(v) // GROUP)
     for t in range(steps // 2 + 1):  # every second step
         pair = gibbs(rbm, v, steps=2, rng=rng) if t else gibbs(rbm, v, steps=1, rng=rng)
         v = pair.v if t else v
@@ -101,14 +115,17 @@ def sample(rbm: RBM, digits, means: np.ndarray, chains: np.ndarray | None, steps
 
 
 def starts(rbm: RBM, digits, rng: np.random.Generator) -> np.ndarray:
-    """(300, N) states: training images of ones, of zeros, and one step from random hidden states."""
+    """(300, N) states: training images of ones, of zeros, one step from random hidden states."""
     one, zero = (digits.train[digits.train_labels == k][:CHAINS] for k in (1, 0))
     return np.concatenate([one, zero, gibbs(rbm, CHAINS, steps=1, rng=rng).v])
 
 
 def memory(x: np.ndarray) -> np.ndarray:
-    """(2, K): share of the variance of each observable that the start explains (omega squared: its mean is 0 for chains
-    that have forgotten), and its jackknife error; x is (chains, K), start by start."""
+    """(2, K): share of the variance of each observable that the start explains (omega squared: its
+    mean is 0 for chains that have forgotten), and its jackknife error.
+
+    x is (chains, K), start by start.
+    """
     groups = x.reshape(len(STARTS), -1, GROUP, x.shape[1]).astype(float)
 
     def share(y: np.ndarray) -> np.ndarray:  # (starts, n, K)
@@ -118,22 +135,30 @@ def memory(x: np.ndarray) -> np.ndarray:
         noise = within / (k * (n - 1))
         return (between - (k - 1) * noise) / (between + within + noise)
 
+    def of_all(groups: np.ndarray) -> np.ndarray:  # (starts, groups, chains, K)
+        return share(groups.reshape(len(STARTS), -1, x.shape[1]))
+
     count = groups.shape[1]
-    left_out = [share(np.delete(groups, g, axis=1).reshape(3, -1, x.shape[1])) for g in range(count)]
+    left_out = [of_all(np.delete(groups, g, axis=1)) for g in range(count)]
     error = np.sqrt((count - 1) * np.var(left_out, axis=0))
-    return np.array([share(x.reshape(3, -1, x.shape[1]).astype(float)), error])
+    return np.array([of_all(groups), error])
 
 
 def correlations(x: np.ndarray, steps: int) -> dict[str, np.ndarray]:
-    """Integrated autocorrelation times in steps of the observables x (times, chains, K), two steps apart; NaN if a
-    time is not resolved. The mean is that of all chains: those that differ for ever have no finite time."""
+    """Integrated autocorrelation times in steps of the observables x (times, chains, K), two steps
+    apart; NaN if a time is not resolved.
+
+    The mean is that of all chains: those that differ for ever have no finite time.
+    """
     x = x - x.mean(axis=(0, 1))
     n = len(x)
     spectrum = np.fft.rfft(x, 2 * n, axis=0)
-    power = (spectrum.real**2 + spectrum.imag**2).reshape(n + 1, -1, GROUP, x.shape[2]).sum(axis=2)
+    power = spectrum.real**2 + spectrum.imag**2
+    power = power.reshape(n + 1, -1, GROUP, x.shape[2]).sum(axis=2)
     sums = np.fft.irfft(power, axis=0)[: n // 2] / (n - np.arange(n // 2))[:, None, None]
     left_out = sums.sum(axis=1, keepdims=True) - sums  # (lags, groups, K)
-    C, jackknife = (total / total[0] for total in (sums.sum(axis=1), left_out))
+    C, jackknife = sums.sum(axis=1), left_out / left_out[0]
+    C = C / C[0]
     running = np.cumsum(C, axis=0) - 0.5
     closed = np.arange(n // 2)[:, None] >= 5 * running
     window = np.where(closed.any(axis=0), closed.argmax(axis=0), n)
@@ -142,24 +167,36 @@ def correlations(x: np.ndarray, steps: int) -> dict[str, np.ndarray]:
     groups = len(times)
     time = np.where(window < n, 2 * ((C * inside[:, 0]).sum(axis=0) - 0.5), np.nan)
     error = np.sqrt((groups - 1) * times.var(axis=0))
-    return {"time": np.array([time, np.where(window < n, error, np.nan)]), "longest": np.array(steps / 2)}
+    error = np.where(window < n, error, np.nan)
+    return {"time": np.array([time, error]), "longest": np.array(steps / 2)}
 
 
 def order(m, u: list[np.ndarray], digits, rbm: RBM, means: np.ndarray) -> dict[str, np.ndarray]:
-    """Where u_1 is: histograms of the second half of the chains, group by group, and of the test digits."""
-    u, test = np.array(u), digits.test
-    h = np.random.default_rng(0).random((len(test), rbm.M)) < rbm.hidden_mean(test)
-    data = m.to_uw(m.x(test, 0), m.y(h.astype(np.uint8), 0), 0)[0]
+    """Where u_1 is: histograms of the second half of the chains, group by group, and of the test
+    digits."""
+    u, data = np.array(u), u_of_data(m, digits.test, rbm, np.random.default_rng(0))
     edges = np.linspace(min(u.min(), data.min()), max(u.max(), data.max()), BINS + 1)
     grouped = u.reshape(len(u), -1, GROUP).transpose(1, 0, 2).reshape(u.shape[1] // GROUP, -1)
     mean_image = means / np.linalg.norm(means)
     return {
-        "edges": edges, "counts": np.array([np.histogram(g, edges)[0] for g in grouped]).astype(np.int32),
-        "counts_data": np.histogram(data, edges)[0], "group_mean": grouped.mean(axis=1),
-        "start_std": u.reshape(len(u), 3, -1).std(axis=(0, 2)), "data_u": np.array([data.mean(), data.std()]),
-        "mu_u": np.array(m.to_uw(m.mu_x[0], m.mu_y[0], 0)[0]), "s": m.s[:100], "U": m.U[:, 0].astype(np.float16),
-        "mean_image": m.U[:, :LEADING].T @ mean_image, "uniform": m.V[:, :LEADING].mean(axis=0) * np.sqrt(rbm.M),
-    }  # fmt: skip
+        "edges": edges,
+        "counts": np.array([np.histogram(g, edges)[0] for g in grouped]).astype(np.int32),
+        "counts_data": np.histogram(data, edges)[0],
+        "group_mean": grouped.mean(axis=1),
+        "start_std": u.reshape(len(u), len(STARTS), -1).std(axis=(0, 2)),
+        "data_u": np.array([data.mean(), data.std()]),
+        "mu_u": np.array(m.to_uw(m.mu_x[0], m.mu_y[0], 0)[0]),
+        "s": m.s[:100],
+        "U": m.U[:, 0].astype(np.float16),
+        "mean_image": m.U[:, :LEADING].T @ mean_image,
+        "uniform": m.V[:, :LEADING].mean(axis=0) * np.sqrt(rbm.M),
+    }
+
+
+def u_of_data(m, v: np.ndarray, rbm: RBM, rng: np.random.Generator) -> np.ndarray:
+    """u_1 of images v (n, N), each with a hidden state drawn from p(h|v)."""
+    h = rng.random((len(v), rbm.M)) < rbm.hidden_mean(v)
+    return m.to_uw(m.x(v, 0), m.y(h.astype(np.uint8), 0), 0)[0]
 
 
 class Average:
@@ -171,7 +208,8 @@ class Average:
     def add(self, v: np.ndarray, h: np.ndarray) -> None:
         """One more set of states v (n, N) with hidden means h (n, M), group by group."""
         v, h = (np.array_split(part.astype(np.float32), self.groups) for part in (v, h))
-        self.total = self.total + np.array([p.T @ q / len(p) for p, q in zip(v, h, strict=True)])
+        products = [p.T @ q / len(p) for p, q in zip(v, h, strict=True)]
+        self.total = self.total + np.array(products)
         self.calls += 1
 
     @property
@@ -180,11 +218,14 @@ class Average:
         return self.total / self.calls
 
 
-def gradients(rbm: RBM, m, long: np.ndarray, digits, chains: np.ndarray | None, rng) -> dict[str, np.ndarray]:
-    """Gradient of Eq. (P6), W only, with <v h> of the model from the long chains, CD-5 and the persistent chains.
+def gradients(
+    rbm: RBM, m, long: np.ndarray, digits, chains: np.ndarray | None, rng: np.random.Generator
+) -> dict[str, np.ndarray]:
+    """Gradient of Eq. (P6), W only, with <v h> of the model from the long chains, CD-5 and the
+    persistent chains.
 
-    For each: the force U_i . G V_i on eight modes with its standard error over groups; the squared norms and products
-    of the gradients, freed of the sampling noise of the negative phase.
+    For each: the force U_i . G V_i on eight modes with its standard error over groups; the squared
+    norms and products of the gradients, freed of the sampling noise of the negative phase.
     """
     v = digits.train[rng.choice(len(digits.train), IMAGES, replace=False)]
     data, cd = Average(1), Average(10)
@@ -199,15 +240,17 @@ def gradients(rbm: RBM, m, long: np.ndarray, digits, chains: np.ndarray | None, 
     U, V = m.U[:, :LEADING], m.V[:, :LEADING]
     row, mean = {}, {}
     for name, groups in found.items():
-        force = np.array([((data.value[0] - g).T @ U * V).sum(axis=0) for g in groups])
-        row[f"force_{name}"] = force
+        forces = [((data.value[0] - g).T @ U * V).sum(axis=0) for g in groups]
+        row[f"force_{name}"] = np.array(forces)
         mean[name] = (data.value[0] - groups.mean(axis=0)).astype(float)
-        noise = ((groups - groups.mean(axis=0)) ** 2).sum() / (len(groups) * (len(groups) - 1))
+        count = len(groups)
+        noise = ((groups - groups.mean(axis=0)) ** 2).sum() / (count * (count - 1))
         row[f"norm2_{name}"] = np.array((mean[name] ** 2).sum() - noise)
         row[f"noise2_{name}"] = np.array(noise)
     third = len(long) // 3
     for k, name in enumerate(STARTS):
-        mean[name] = (data.value[0] - long[k * third : (k + 1) * third].mean(axis=0)).astype(float)
+        from_start = long[k * third : (k + 1) * third].mean(axis=0)
+        mean[name] = (data.value[0] - from_start).astype(float)
     for name in mean:
         row[f"product_{name}"] = np.array((mean[name] * mean["long"]).sum())
         row[f"distance2_{name}"] = np.array(((mean[name] - mean["long"]) ** 2).sum())
@@ -215,34 +258,54 @@ def gradients(rbm: RBM, m, long: np.ndarray, digits, chains: np.ndarray | None, 
 
 
 def softness(rbm: RBM, m, v: np.ndarray, rng: np.random.Generator) -> dict[str, np.ndarray]:
-    """Largest s and number of s > 1 (unstable bosons) about mu, the mean of the chains, and single states."""
+    """Largest s and number of s > 1 (unstable bosons) about mu, the mean of the chains, and single
+    states."""
     p_h = rbm.hidden_mean(v)
     p_v = rbm.visible_mean((rng.random(p_h.shape) < p_h).astype(np.uint8))
-    picked = np.arange(0, len(v), 25)
-    points = [[m.s / 4], [dressed(rbm, *(p.mean(axis=0) * (1 - p.mean(axis=0)) for p in (p_v, p_h))).s]]
-    points.append([dressed(rbm, p_v[i] * (1 - p_v[i]), p_h[i] * (1 - p_h[i])).s for i in picked])
-    summary = [np.array([(s[0], (s > 1).sum()) for s in point]) for point in points]
-    return {"about_mu": summary[0][0], "about_mean": summary[1][0], "about_states": summary[2]}
+
+    def about(m_v: np.ndarray, m_h: np.ndarray) -> np.ndarray:
+        return count(dressed(rbm, m_v * (1 - m_v), m_h * (1 - m_h)).s)
+
+    def count(s: np.ndarray) -> np.ndarray:
+        return np.array([s[0], (s > 1).sum()])
+
+    return {
+        "about_mu": count(m.s / 4),
+        "about_mean": about(p_v.mean(axis=0), p_h.mean(axis=0)),
+        "about_states": np.array([about(p_v[i], p_h[i]) for i in range(0, len(v), 25)]),
+    }
 
 
 # ---------------------------------------------------------------- the first updates of a training
 def begin(
-    protocol: str, hidden: int, replica: int, train: np.ndarray, sigma: float = 0.01, balanced: bool = False
+    protocol: str,
+    hidden: int,
+    replica: int,
+    train: np.ndarray,
+    *,
+    sigma: float = 0.01,
+    balanced: bool = False,
 ) -> Training:
-    """A PCD training by the mild protocol (SGD, centred gradient) or the strong one (Adam, plain gradient);
-    if balanced, the couplings exert no field where v has the pixel means and h = 1/2."""
-    rng = Member("PCD", hidden, replica).rng()
-    rbm = RBM.random(784, hidden, sigma=sigma, rng=rng, pixel_means=train.mean(axis=0))
+    """A PCD training by the mild protocol (SGD, centred gradient) or the strong one (Adam, plain
+    gradient); if balanced, the couplings exert no field where v has the pixel means and h = 1/2."""
+    rng, means = Member("PCD", hidden, replica).rng(), train.mean(axis=0)
+    rbm = RBM.random(784, hidden, sigma=sigma, rng=rng, pixel_means=means)
     if balanced:
-        rbm = RBM(rbm.W, rbm.a - rbm.W.sum(axis=1) / 2, rbm.b - train.mean(axis=0) @ rbm.W)
-    optimiser = {"mild": SGD(0.1), "pcd": Adam(1e-3)}[protocol]
-    options = {"method": "PCD", "steps": 5, "batch_size": 500, "chains": 500, "optimiser": optimiser}
-    return Training(rbm, train, **options, centred=protocol == "mild", rng=rng)
+        rbm = RBM(rbm.W, rbm.a - rbm.W.sum(axis=1) / 2, rbm.b - means @ rbm.W)
+    options = {
+        "mild": {"optimiser": SGD(0.1), "centred": True},
+        "pcd": {"optimiser": Adam(1e-3), "centred": False},
+    }[protocol]
+    sizes = {"steps": 5, "batch_size": 500, "chains": 500}
+    return Training(rbm, train, method="PCD", **sizes, **options, rng=rng)
 
 
-def first_updates(protocol: str, hidden: int, replica: int, train: np.ndarray) -> dict[str, np.ndarray]:
-    """After each update: s_1, the largest singular value of sqrt(g_v) W sqrt(g_h) with the variances g = m (1 - m) of
-    the units over the chains of the training, until the linear theory is unstable, s_1 > 1.05.
+def first_updates(
+    protocol: str, hidden: int, replica: int, train: np.ndarray
+) -> dict[str, np.ndarray]:
+    """After each update: s_1, the largest singular value of sqrt(g_v) W sqrt(g_h) with the
+    variances g = m (1 - m) of the units over the chains of the training, until the linear theory is
+    unstable, s_1 > 1.05.
 
     For M = 500, from s_1 = 0.6 on, also `widths` of the mode that goes first.
     """
@@ -253,8 +316,8 @@ def first_updates(protocol: str, hidden: int, replica: int, train: np.ndarray) -
         rbm, v = training.rbm, training.chain_states
         g_v, g_h = (p * (1 - p) for p in (v.mean(axis=0), rbm.hidden_mean(v).mean(axis=0)))
         A = np.sqrt(g_v)[:, None] * rbm.W * np.sqrt(g_h)
-        s, s_1 = (svds(X, k=1, v0=np.ones(min(X.shape)), return_singular_vectors=False)[0] for X in (rbm.W, A))
-        rows.append([update, s, s_1])
+        s_1 = largest(A)
+        rows.append([update, largest(rbm.W), s_1])
         if hidden == 500 and s_1 > 0.6 and update % 2 == 0:
             more.append([update, *widths(rbm, v[:CHAINS], rng)])
         if s_1 > 1.05:
@@ -262,12 +325,19 @@ def first_updates(protocol: str, hidden: int, replica: int, train: np.ndarray) -
     return {"rows": np.array(rows), "widths": np.array(more)}
 
 
+def largest(A: np.ndarray) -> float:
+    """The largest singular value."""
+    return svds(A, k=1, v0=np.ones(min(A.shape)), return_singular_vectors=False)[0]
+
+
 def widths(rbm: RBM, chains: np.ndarray, rng: np.random.Generator) -> list[float]:
-    """Of the mode with the largest lambda / lambda_c, Eq. (6.4): its rank, lambda, variances of x and y over
-    independent units, and from chains of 100 steps, half of them from the training and half from random states: the
-    standard deviations of u and w, then mean and standard deviation of u in either half."""
+    """Of the mode with the largest lambda / lambda_c, Eq. (6.4): its rank, lambda, variances of x
+    and y over independent units, and from chains of 100 steps, half of them from the training and
+    half from random states: the standard deviations of u and w, then mean and standard deviation of
+    u in either half."""
     m = modes(rbm)
-    states = gibbs(rbm, np.concatenate([chains, gibbs(rbm, CHAINS, steps=1, rng=rng).v]), steps=100, rng=rng)
+    start = np.concatenate([chains, gibbs(rbm, CHAINS, steps=1, rng=rng).v])
+    states = gibbs(rbm, start, steps=100, rng=rng)
     means = states.v.mean(axis=0), rbm.hidden_mean(states.v).mean(axis=0)
     a, b = ((c**2).T @ (q * (1 - q)) for c, q in zip((m.U, m.V), means, strict=True))
     i = int(np.argmax(m.s * np.sqrt(a * b)))
@@ -276,51 +346,62 @@ def widths(rbm: RBM, chains: np.ndarray, rng: np.random.Generator) -> list[float
     return [i, m.s[i], a[i], b[i], *uw.std(axis=1), *halves.mean(axis=1), *halves.std(axis=1)]
 
 
-# ---------------------------------------------------------------- the size of the couplings at the start
+# ---------------------------------------------------------------- couplings at the start
 def from_sigma(sigma: float, replica: int, digits, balanced: bool) -> dict[str, np.ndarray]:
-    """Number of modes above 4, lambda_1, and the test log-likelihood by AIS and RAISE after some epochs."""
-    training, rows = begin("mild", 500, replica, digits.train, sigma, balanced), []
-    options = {"temperatures": 1000, "pixel_means": digits.train.mean(axis=0)}
-    for epoch in (0, 0.1, 0.5, 2):
+    """At each of CHECKPOINTS the number of modes above 4 and lambda_1; from epoch 0.5 on also
+    `likelihoods`."""
+    rows = []
+    training = begin("mild", 500, replica, digits.train, sigma=sigma, balanced=balanced)
+    for epoch in CHECKPOINTS:
         if epoch:
             training.run(epoch - training.epoch, progress=False)
-        rbm = training.rbm
-        s, rng = np.linalg.svd(rbm.W, compute_uv=False), np.random.default_rng((replica, 1))
-        row = [epoch, (s > 4).sum(), s[0], *[np.nan] * 4]
-        if epoch == 2:
-            upper, lower = ais(rbm, chains=100, rng=rng, **options), raise_bound(
-                rbm, digits.test[:50], chains=2, rng=rng, **options)  # fmt: skip
-            per_digit = -rbm.free_energy(digits.test) - upper.value
-            row[3:] = per_digit.mean(), upper.stderr, lower.value.mean(), lower.value.std(ddof=1) / np.sqrt(50)
-            row[5] += per_digit.mean() - per_digit[:50].mean()  # the first 50 digits are not the average ones
-        rows.append(row)
+        s = np.linalg.svd(training.rbm.W, compute_uv=False)
+        bounds = [np.nan] * 4 if epoch < 0.5 else likelihoods(training.rbm, digits, replica)
+        rows.append([epoch, (s > 4).sum(), s[0], *bounds])
     return {"rows": np.array(rows, float)}
+
+
+def likelihoods(rbm: RBM, digits, seed: int) -> list[float]:
+    """Mean log-likelihood of the test digits by AIS, its standard error, and both by RAISE."""
+    rng, few = np.random.default_rng((seed, 1)), 50
+    options = {"temperatures": 1000, "pixel_means": digits.train.mean(axis=0), "rng": rng}
+    log_z = ais(rbm, chains=100, **options)
+    lower = raise_bound(rbm, digits.test[:few], chains=2, **options).value
+    upper = -rbm.free_energy(digits.test) - log_z.value
+    others = upper.mean() - upper[:few].mean()  # the first 50 digits are not the average ones
+    error = lower.std(ddof=1) / np.sqrt(few)
+    return [upper.mean(), log_z.stderr, lower.mean() + others, error]
 
 
 # ---------------------------------------------------------------- penalties in directions
 def penalised(kind: str, strength: float, digits, epochs: int = 200) -> dict[str, np.ndarray]:
-    """500 digits, 16 hidden units, a learning rate that falls to zero in the second half: lambda_1, the number of modes
-    above 4, and the exact mean log-likelihood of test and of training digits, for each seed."""
+    """500 digits, 16 hidden units, a learning rate that falls to zero in the second half: lambda_1,
+    the number of modes above 4, and the exact mean log-likelihood of test and of training digits,
+    for each seed."""
     few, leading, rows = digits.train[:500], np.arange(16) < 5, []
-    chosen = {"all": np.ones(16), "leading": leading, "rest": ~leading, "none": np.zeros(16)}[kind]
-    penalty = {"l2": strength} if kind == "all" else {"l2_modes": list(strength * chosen)}
+    chosen = {"none": np.zeros(16), "leading": leading, "rest": ~leading}
+    penalty = {"l2": strength} if kind == "all" else {"l2_modes": list(strength * chosen[kind])}
     schedule = ((0, 1), (epochs / 2, 1), (epochs, 0))
-    options = {"method": "PCD", "optimiser": SGD(0.2), "schedule": schedule, "centred": True, **penalty}
+    options = {"method": "PCD", "optimiser": SGD(0.2), "schedule": schedule, "centred": True}
     for seed in range(PAIRS):
         start = RBM.random(784, 16, sigma=0.01, rng=seed, pixel_means=few.mean(axis=0))
-        rbm = Training(start, few, rng=seed, **options).run(epochs, progress=False).rbm
+        training = Training(start, few, rng=seed, **options, **penalty)
+        rbm = training.run(epochs, progress=False).rbm
         s, log_z = np.linalg.svd(rbm.W, compute_uv=False), exact_log_z(rbm)
-        rows.append([s[0], (s > 4).sum(), *(log_likelihood(rbm, v, log_z) for v in (digits.test, few))])
+        exact = [log_likelihood(rbm, v, log_z) for v in (digits.test, few)]
+        rows.append([s[0], (s > 4).sum(), *exact])
     return {"rows": np.array(rows)}
 
 
-# ---------------------------------------------------------------- replica exchange where chains are trapped
+# ---------------------------------------------------------------- replica exchange
 def exchanged(epoch: float, states: Path, digits) -> dict[str, np.ndarray]:
-    """The strong PCD model by replica exchange, half of the ladders from ones and half from independent pixels: the
-    certificate of equilibrium, and the gradients of `gradients` with these samples in place of the long chains."""
+    """The strong PCD model by replica exchange, half of the ladders from ones and half from
+    independent pixels: the certificate of equilibrium, and the gradients of `gradients` with these
+    samples in place of the long chains."""
     training = Training.resume(states / "pcd-500-0" / f"epoch_{epoch:g}.npz", digits.train)
     rbm, chains, rng = training.rbm, training.chain_states, np.random.default_rng(round(10 * epoch))
-    path, ones, found, trips = [independent(rbm, digits.train), rbm], digits.train[digits.train_labels == 1], [], []
+    path, found, trips = [independent(rbm, digits.train), rbm], [], []
+    ones = digits.train[digits.train_labels == 1]
     for start in (ones[:8], None):
         run = Tempering(path, ladders=8, start=start, rng=rng).adapt(SWEEPS // 3).run(SWEEPS)
         result = run.result()
@@ -336,12 +417,14 @@ def exchanged(epoch: float, states: Path, digits) -> dict[str, np.ndarray]:
 
 # ---------------------------------------------------------------- rotations of the weights
 def rotations(states: Path) -> dict[str, np.ndarray]:
-    """Jensen-Shannon divergences of weights before and after rotations, for final models of both regimes and for
-    untrained matrices: in random planes, in coordinate planes, and by the formula of the paper (R U R^t, R' V R'^t)."""
+    """Jensen-Shannon divergences of weights before and after rotations, for final models of both
+    regimes and for untrained matrices: in random planes, in coordinate planes, and by the formula
+    of the paper (R U R^t, R' V R'^t)."""
     rows, mild = {}, study()
     for name in STRONG:
-        last = max((states / name).glob("epoch_*.npz"), key=lambda path: float(path.stem.split("_")[1]))
-        rows[f"strong-{name}"] = read_npz(last, ("W",), kind="rbmkit.Training/1")["W"].astype(float)
+        by_epoch = {float(p.stem.split("_")[1]): p for p in (states / name).glob("epoch_*.npz")}
+        last = read_npz(by_epoch[max(by_epoch)], ("W",), kind="rbmkit.Training/1")
+        rows[f"strong-{name}"] = last["W"].astype(float)
     for hidden in SIZES:
         for name in mild.members(method="PCD", hidden=hidden):
             rows[f"mild-{name}"] = mild.rbm(name).W
@@ -370,21 +453,29 @@ def turns(n: int, axes: bool, rng: np.random.Generator) -> Rotation:
 
 # ---------------------------------------------------------------- the two wells of the mean image
 def two_wells(epoch: float, states: Path, digits) -> dict[str, np.ndarray]:
-    """u_1 of the CD model after 1,000 steps from test digits and from images of random pixels (200 chains each)."""
+    """u_1 of the CD model after 1,000 steps from test digits and from images of random pixels (200
+    chains each)."""
     rbm = Training.resume(states / "cd-500-0" / f"epoch_{epoch:g}.npz", digits.train).rbm
     m, rng, row = modes(rbm), np.random.default_rng(1), {}
-    for name, v in (("digits", digits.test[:200]), ("noise", rng.integers(0, 2, (200, 784), dtype=np.uint8))):
+    pixels = rng.integers(0, 2, (200, 784), dtype=np.uint8)
+    for name, v in (("digits", digits.test[:200]), ("noise", pixels)):
         pair = gibbs(rbm, v, steps=1000, rng=rng)
         u = m.to_uw(m.x(pair.v, 0), m.y(pair.h, 0), 0)[0]
         row[name] = np.array([u.mean(), u.std(ddof=1), pair.v.mean()])
-    h = (rng.random((len(digits.test), rbm.M)) < rbm.hidden_mean(digits.test)).astype(np.uint8)
-    data = m.to_uw(m.x(digits.test, 0), m.y(h, 0), 0)[0]
-    row |= {"data": np.array([data.mean(), data.std()]), "s": m.s[:3], "U": m.U[:, 0].astype(np.float16)}
-    return row | {"mu": np.array(m.to_uw(m.mu_x[0], m.mu_y[0], 0)[0]), "uniform": m.V[:, 0].mean() * rbm.M**0.5}
+    data = u_of_data(m, digits.test, rbm, rng)
+    return row | {
+        "data": np.array([data.mean(), data.std()]),
+        "s": m.s[:3],
+        "U": m.U[:, 0].astype(np.float16),
+        "mu": np.array(m.to_uw(m.mu_x[0], m.mu_y[0], 0)[0]),
+        "uniform": m.V[:, 0].mean() * rbm.M**0.5,
+    }
 
 
 # ---------------------------------------------------------------- all of it
-def chain_piece(regime: str, epoch: float, states: Path, folder: Path, digits) -> dict[str, np.ndarray]:
+def chain_piece(
+    regime: str, epoch: float, states: Path, folder: Path, digits
+) -> dict[str, np.ndarray]:
     """`sample` for one model of a regime."""
     chains, means = None, digits.train.mean(axis=0)
     if regime == "mild":
@@ -392,16 +483,18 @@ def chain_piece(regime: str, epoch: float, states: Path, folder: Path, digits) -
         rbm = run.rbm(np.flatnonzero(run.epochs == epoch)[0])
     else:
         kept = folder / "again" if regime == "again" else states / f"{regime}-500-0"
-        if regime == "again" and not (kept / f"epoch_{epoch:g}.npz").exists():
+        path = kept / f"epoch_{epoch:g}.npz"
+        if regime == "again" and not path.exists():
             train_again(kept, digits.train)
-        training = Training.resume(kept / f"epoch_{epoch:g}.npz", digits.train)
+        training = Training.resume(path, digits.train)
         rbm, chains = training.rbm, None if regime == "cd" else training.chain_states
     steps = LONG_STEPS if (regime, epoch) in LONG else STEPS
     return sample(rbm, digits, means, chains, steps, round(1000 * epoch))
 
 
 def train_again(folder: Path, train: np.ndarray) -> None:
-    """The training of ``make_rbm_mnist_500.py`` with other random numbers: the chains of the first were not kept."""
+    """The training of ``make_rbm_mnist_500.py`` with other random numbers: the chains of the first
+    were not kept."""
     folder.mkdir(exist_ok=True)
     training = begin("mild", 500, 0, train)
     for epoch in MODELS["again"]:
@@ -409,44 +502,68 @@ def train_again(folder: Path, train: np.ndarray) -> None:
         training.save(folder / f"epoch_{epoch:g}.npz")
 
 
-def pieces(states: Path, folder: Path, digits) -> dict:
+def pieces(states: Path, folder: Path, digits) -> dict[str, Callable[[], dict]]:
     """Name of each piece, and the work that makes it."""
     work = {}
     for regime, epochs in MODELS.items():
         for epoch in epochs:
-            work[f"{regime}_{epoch:g}"] = lambda r=regime, e=epoch: chain_piece(r, e, states, folder, digits)
-    for replica in range(5):
-        starts = [(protocol, n) for n, count in SIZES.items() if replica < count for protocol in ("mild", "pcd")]
-        for protocol, hidden in starts:
-            work[f"start_{protocol}_{hidden}_{replica}"] = lambda p=protocol, n=hidden, r=replica: first_updates(
-                p, n, r, digits.train)  # fmt: skip
-    for kind, sigma, replica in ((k, sigma, r) for k, sigmas in SIGMAS.items() for sigma in sigmas for r in range(3)):
-        work[f"{kind}_{sigma:g}_{replica}"] = lambda k=kind, s=sigma, r=replica: from_sigma(
-            s, r, digits, k == "balanced")  # fmt: skip
-    for kind, strength in ((k, l) for k, strengths in PENALTIES.items() for l in strengths):
-        work[f"penalty_{kind}_{strength:g}"] = lambda k=kind, l=strength: penalised(k, l, digits)
+            make = partial(chain_piece, regime, epoch, states, folder, digits)
+            work[f"{regime}_{epoch:g}"] = make
+    for replica, hidden, protocol in product(range(REPLICAS), SIZES, FIRST):
+        make = partial(first_updates, protocol, hidden, replica, digits.train)
+        work[f"start_{protocol}_{hidden}_{replica}"] = make
+    for replica, kind in product(range(REPLICAS), SIGMAS):
+        for sigma in SIGMAS[kind]:
+            make = partial(from_sigma, sigma, replica, digits, kind == "balanced")
+            work[f"{kind}_{sigma:g}_{replica}"] = make
+    for kind, strengths in PENALTIES.items():
+        for strength in strengths:
+            work[f"penalty_{kind}_{strength:g}"] = partial(penalised, kind, strength, digits)
     for epoch in WELLS:
-        work[f"wells_{epoch:g}"] = lambda e=epoch: two_wells(e, states, digits)
+        work[f"wells_{epoch:g}"] = partial(two_wells, epoch, states, digits)
     for epoch in EXCHANGED:
-        work[f"exchanged_{epoch:g}"] = lambda e=epoch: exchanged(e, states, digits)
-    return work | {"rotations": lambda: rotations(states)}
+        work[f"exchanged_{epoch:g}"] = partial(exchanged, epoch, states, digits)
+    return work | {"rotations": partial(rotations, states)}
 
 
-def main(states: Path, folder: Path) -> None:
-    """Make what is missing, and the file of all."""
+def held(path: Path) -> dict[str, dict[str, np.ndarray]]:
+    """The pieces in a file of them, none if there is no file."""
+    found = {}
+    stored = read_npz(path, ("text",), kind=REGIMES_KIND) if path.exists() else {}
+    for name, array in stored.items():
+        piece, _, key = name.partition("/")
+        if key:
+            found.setdefault(piece, {})[key] = array
+    return found
+
+
+def made(name: str, make: Callable[[], dict], folder: Path) -> dict[str, np.ndarray]:
+    """A piece from the folder, where it is put when it is not there; in single precision."""
+    path = folder / f"{name}.npz"
+    if not path.exists():
+        write_npz(path, kind=REGIMES_KIND, **make())
+    stored = read_npz(path, (), kind=REGIMES_KIND)
+    double = {key for key, array in stored.items() if array.dtype == np.float64}
+    return {
+        key: array.astype(np.float32) if key in double else array
+        for key, array in stored.items()
+        if key != "format"
+    }
+
+
+def main(states: Path, folder: Path, out: Path = HERE) -> None:
+    """Make the pieces that ``regimes.npz`` in `out` does not hold, and the file of all."""
     folder.mkdir(parents=True, exist_ok=True)
-    work, arrays = pieces(states, folder, mnist()), {}
-    for name, make in tqdm(work.items(), desc="pieces"):
-        path = folder / f"{name}.npz"
-        if not path.exists():
-            write_npz(path, kind=REGIMES_KIND, **make())
-        stored = read_npz(path, (), kind=REGIMES_KIND)
-        arrays |= {f"{name}/{key}": value for key, value in stored.items() if key != "format"}
-    single = {key: value.astype(np.float32) if value.dtype == np.float64 else value for key, value in arrays.items()}
+    done, arrays = held(out / "regimes.npz"), {}
+    for name, make in tqdm(pieces(states, folder, mnist()).items(), desc="pieces"):
+        piece = done.get(name) or made(name, make, folder)
+        arrays |= {f"{name}/{key}": array for key, array in piece.items()}
     text = {"chains": CHAINS, "group": GROUP, "starts": STARTS, "images": IMAGES}
-    write_npz(HERE / "regimes.npz", kind=REGIMES_KIND, text=np.array(json.dumps(text)), **single)
-    write_sums(HERE, [path.name for path in HERE.glob("*.npz") if path.name != "mnist.npz"])
+    text = np.array(json.dumps(text))
+    write_npz(out / "regimes.npz", kind=REGIMES_KIND, text=text, **arrays)
+    write_sums(out, [path.name for path in out.glob("*.npz") if path.name != "mnist.npz"])
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), Path(sys.argv[2]) if len(sys.argv) > 2 else HERE.parent / "build" / "regimes")
+    default = HERE.parent / "build" / "regimes"
+    main(Path(sys.argv[1]), Path(sys.argv[2]) if len(sys.argv) > 2 else default)

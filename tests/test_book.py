@@ -248,7 +248,7 @@ FIGURES = {
     "Fig. 5": {"2.7": 1},
     "Fig. 6": {"5.5": 1},
     "Fig. 7": {"6.6": 1, "The": 1},  # "The mean image", in 6.6
-    "Fig. 8": {"6.6": 1},
+    "Fig. 8": {"6.6": 1, "Size": 1},  # "Size and the mean image", in 6.6
 }
 
 

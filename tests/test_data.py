@@ -7,6 +7,7 @@ import itertools
 import shutil
 import struct
 import sys
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -138,10 +139,45 @@ def test_regimes_hold_their_pieces():
         found["mild_7"]
 
 
-def test_memory_of_the_start_is_none_for_one_law_and_all_for_three_places():
+@pytest.fixture
+def make_regimes():
     spec = importlib.util.spec_from_file_location("make_regimes", ROOT / "data" / "make_regimes.py")
     script = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(script)
+    return script
+
+
+def test_the_script_makes_the_pieces_that_are_stored(make_regimes, tmp_path):
+    stored = make_regimes.held(ROOT / "data" / "regimes.npz")
+    assert set(stored) == set(make_regimes.pieces(tmp_path, tmp_path, data.mnist()))
+    assert make_regimes.held(tmp_path / "no.npz") == {}
+
+
+def test_only_pieces_that_are_missing_are_made(make_regimes, tmp_path, monkeypatch):
+    made = []
+
+    def piece(name: str, value: float) -> dict[str, np.ndarray]:
+        made.append(name)
+        return {"rows": np.array([[value]])}
+
+    def run(**values: float) -> dict[str, dict[str, np.ndarray]]:
+        work = {name: partial(piece, name, value) for name, value in values.items()}
+        monkeypatch.setattr(make_regimes, "pieces", lambda *_: work)
+        make_regimes.main(tmp_path, tmp_path / "build", out=tmp_path)
+        return make_regimes.held(tmp_path / "regimes.npz")
+
+    run(first=1.0, third=3.0)
+    found = run(first=-1.0, second=0.1, third=-3.0)
+    assert made == ["first", "third", "second"]
+    assert {name: piece["rows"].item() for name, piece in found.items()} == {
+        "first": 1, "second": np.float32(0.1), "third": 3,
+    }  # fmt: skip
+    assert found["second"]["rows"].dtype == np.float32
+    assert files.verified(tmp_path, "regimes.npz")
+
+
+def test_memory_of_the_start_is_none_for_one_law_and_all_for_three_places(make_regimes):
+    script = make_regimes
     x = np.random.default_rng(1).normal(size=(300, 200))
     share, error = script.memory(x)
     assert abs(share.mean()) < 4 * share.std() / np.sqrt(200)  # unbiased
