@@ -146,7 +146,9 @@ def test_landau_and_effect_panels():
     assert (ax[0, 0].get_xscale(), ax[0, 1].get_xscale()) == ("linear", "log")
     rank = np.array([1, 10, 100])
     y = np.array([3.0, 2.0, 1.0])
-    effect = figures.Effect("pixels", y, 0.1 * y, level=1.5, level_error=0.2, level_name="drawn again")
+    effect = figures.Effect(
+        "pixels", y, 0.1 * y, level=1.5, level_error=0.2, level_name="drawn again"
+    )
     _, ax = figures.effects(rank, {"size": effect})
     np.testing.assert_array_equal(ax[0, 0].containers[0][0].get_ydata(), y)
     assert ax[0, 0].get_xscale() == "log"
