@@ -19,7 +19,7 @@ import os
 import pickle
 import warnings
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import suppress
 from functools import cache, partial, wraps
 from pathlib import Path
@@ -118,18 +118,23 @@ def threaded(**options: object) -> Callable:
 
 
 def share(tasks: Sequence[Callable[[], None]]) -> None:
-    """Call all tasks, on all threads; whoever is free takes the next."""
+    """Call all tasks, on all threads; whoever is free takes the next.
+
+    The calling thread sleeps meanwhile. (If it took part, the system could leave the thread that it
+    has just woken waiting for its own processor.)"""
     left = iter(tasks)
 
     def work():
         for task in left:
             task()
 
-    others = [_pool().submit(work) for _ in range(min(threads(), len(tasks)) - 1)]
+    if (many := min(threads(), len(tasks))) == 1:
+        return work()
+    running = [_pool().submit(work) for _ in range(many)]
     try:
-        work()
+        errors = [one.exception() for one in running]
     finally:
-        errors = [other.exception() for other in others]  # when they are done
+        wait(running)  # also after Ctrl+C: arrays are written until then
     for error in filter(None, errors):
         raise error
 

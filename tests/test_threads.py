@@ -26,6 +26,7 @@ from rbmkit import (
     reverse_ais,
     sampling,
 )
+from rbmkit.kernels import training
 
 DATA = (np.random.default_rng(1).random((321, 70)) < 0.3).astype(np.uint8)
 
@@ -88,14 +89,14 @@ CALLS = {
 def compare():
     """Print for each call whether one and two threads agree, and how many worked at most."""
     sampling._SHARED_WORK = 0  # else one thread does all the work of small models
-    share = machine._share
+    share = machine.share
     together = []
 
-    def recorded(work, count):
-        together.append(count)
-        share(work, count)
+    def recorded(tasks):
+        together.append(min(len(tasks), machine.threads()))
+        share(tasks)
 
-    machine._share = recorded
+    machine.share = training.share = recorded
     found = {}
     for name, call in CALLS.items():
         numba.set_num_threads(1)
