@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 import time
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -202,30 +203,35 @@ def test_a_killed_study_goes_on_to_the_same_bytes(done, tmp_path):
     assert same(done, tmp_path, FIRST, SECOND)
 
 
-def test_dask_workers_give_the_same_bytes_though_one_is_killed(done, tmp_path):
+@contextmanager
+def cluster_of(workers):
+    """A dask cluster on this machine, with one thread per worker."""
     distributed = pytest.importorskip("distributed")
-    options = {
-        "host": "127.0.0.1",
-        "dashboard_address": None,
-        "n_workers": 2,
-        "threads_per_worker": 1,
-    }
-    with distributed.LocalCluster(**options) as cluster:
+    options = {"host": "127.0.0.1", "dashboard_address": None, "threads_per_worker": 1}
+    with distributed.LocalCluster(n_workers=workers, **options) as cluster:
+        yield cluster
 
-        def kill():
-            wait_for(tmp_path / FIRST.name / "epoch_0.2.npz")
-            os.kill(
-                next(iter(cluster.workers.values())).pid,
-                signal.SIGTERM if os.name == "nt" else signal.SIGKILL,
-            )
 
-        killer = threading.Thread(target=kill)
-        killer.start()
-        engine = {"backend": "dask", "scheduler": cluster.scheduler_address}
+def kill_a_worker(cluster, folder):
+    """In a thread, which is returned: as soon as the first member has a saved state."""
+
+    def kill():
+        wait_for(folder / FIRST.name / "epoch_0.2.npz")
+        worker = next(iter(cluster.workers.values()))
+        os.kill(worker.pid, signal.SIGTERM if os.name == "nt" else signal.SIGKILL)
+
+    killer = threading.Thread(target=kill)
+    killer.start()
+    return killer
+
+
+def test_dask_workers_give_the_same_bytes_though_one_is_killed(done, tmp_path):
+    with cluster_of(2) as cluster:
+        killer = kill_a_worker(cluster, tmp_path)
         work = threading.Thread(
             target=running.run,
             args=(tmp_path, [FIRST, SECOND], PROTOCOL),
-            kwargs=engine,
+            kwargs={"backend": "dask", "scheduler": cluster.scheduler_address},
             daemon=True,
         )
         work.start()
@@ -237,34 +243,16 @@ def test_dask_workers_give_the_same_bytes_though_one_is_killed(done, tmp_path):
 
 def test_a_member_that_dask_gives_up_is_an_error(tmp_path):
     """And not a run that waits for ever."""
-    distributed = pytest.importorskip("distributed")
     dask = pytest.importorskip("dask")
-    options = {
-        "host": "127.0.0.1",
-        "dashboard_address": None,
-        "n_workers": 1,
-        "threads_per_worker": 1,
-    }
+    message = f"1 of 1 members failed:\n{FIRST.name}: Attempted to run task"
     with (
         dask.config.set({"distributed.scheduler.allowed-failures": 0}),
-        distributed.LocalCluster(**options) as cluster,
+        cluster_of(1) as cluster,
     ):
-
-        def kill():
-            wait_for(tmp_path / FIRST.name / "epoch_0.2.npz")
-            os.kill(
-                next(iter(cluster.workers.values())).pid,
-                signal.SIGTERM if os.name == "nt" else signal.SIGKILL,
-            )
-
-        killer = threading.Thread(target=kill)
-        killer.start()
-        with pytest.raises(
-            RuntimeError, match=f"1 of 1 members failed:\n{FIRST.name}: Attempted to run task"
-        ):
-            running.run(
-                tmp_path, [FIRST], PROTOCOL, backend="dask", scheduler=cluster.scheduler_address
-            )
+        killer = kill_a_worker(cluster, tmp_path)
+        engine = {"backend": "dask", "scheduler": cluster.scheduler_address}
+        with pytest.raises(RuntimeError, match=message):
+            running.run(tmp_path, [FIRST], PROTOCOL, **engine)
         killer.join()
 
 
