@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
 
 import numpy as np
 
@@ -143,7 +142,8 @@ class Well:
     landau: np.ndarray
 
 
-class Summary(NamedTuple):
+@dataclass(frozen=True, eq=False)
+class Summary:
     """A quantity along a training, over replicas.
 
     Attributes

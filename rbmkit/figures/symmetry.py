@@ -317,11 +317,11 @@ def _order_parameter(ax: Axes, epochs: np.ndarray, series: Mapping[str, Summary]
     }
     ax.axhline(0, color="magenta", linestyle="--", linewidth=1.2, label="saddle")
     for name, look in looks.items():
-        mean, error, spread = series[name]
-        if spread is not None:
+        one = series[name]
+        if one.spread is not None:
             ribbon = {"color": look["color"], "alpha": 0.2, "linewidth": 0}
-            ax.fill_between(epochs, mean - spread, mean + spread, **ribbon)
-        ax.errorbar(epochs, mean, yerr=error, capsize=2, **look)
+            ax.fill_between(epochs, one.mean - one.spread, one.mean + one.spread, **ribbon)
+        ax.errorbar(epochs, one.mean, yerr=one.error, capsize=2, **look)
 
 
 @house
