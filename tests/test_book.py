@@ -239,7 +239,8 @@ def test_missing_data_are_a_sentence(monkeypatch, capfd):
 
 # figure of the paper -> (first word of the section, number of our pictures there)
 FIGURES = {
-    "Fig. 1": {"1.9": 2, "2.3": 1},  # likelihood on the left, landscapes on the right
+    # likelihood on the left, landscapes on the right ("One training", "Sizes and methods", in 1.9)
+    "Fig. 1": {"One": 1, "Sizes": 1, "2.3": 1},
     "Fig. 2": {"2.4": 1},
     "Fig. 3a-d": {"2.5": 1},
     "Fig. 3e": {"2.6": 1},
