@@ -94,12 +94,16 @@ def execution_problems(nb) -> list[str]:
 
 
 def length_problems(nb) -> list[str]:
-    """Set-up cell (the first) at most 12 lines, any cell at most 30, the median at most 6."""
+    """Set-up cell (the first) at most 12 lines, any cell at most 30, the median at most 6; a line
+    at most 100 characters."""
     lengths = [n_lines(cell) for cell in code_cells(nb)]
     if not lengths:
         return ["there are no code cells"]
     long = [(i, n) for i, n in enumerate(lengths, start=1) if n > 30]
     problems = [f"code cell {i} has {n} lines, over 30" for i, n in long]
+    for i, cell in enumerate(code_cells(nb), start=1):
+        if any(len(line) > 100 for line in cell.source.splitlines()):
+            problems.append(f"code cell {i} has a line of over 100 characters")
     if lengths[0] > 12:
         problems.append(f"the set-up cell has {lengths[0]} lines, over 12")
     if median(lengths) > 6:
@@ -421,6 +425,9 @@ def test_length_rule():
     wall = notebook(*short, code("x\n" * 31))
     assert length_problems(wall) == ["code cell 6 has 31 lines, over 30"]
     assert len(length_problems(notebook(code("x\n" * 7)))) == 1
+    assert length_problems(notebook(code("x" * 100))) == []
+    broad = notebook(code(), code("x" * 101))
+    assert length_problems(broad) == ["code cell 2 has a line of over 100 characters"]
     assert length_problems(notebook()) == ["there are no code cells"]
 
 
