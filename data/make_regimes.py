@@ -52,7 +52,7 @@ from rbmkit import (
     study,
     trajectory,
 )
-from rbmkit.data import REGIMES_KIND
+from rbmkit.data import REGIMES_KIND, pieces_of
 from rbmkit.files import read_npz, write_npz, write_sums
 from rbmkit.reciprocal import modes
 from rbmkit.relaxation import dressed
@@ -528,13 +528,7 @@ def pieces(states: Path, folder: Path, digits) -> dict[str, Callable[[], dict]]:
 
 def held(path: Path) -> dict[str, dict[str, np.ndarray]]:
     """The pieces in a file of them, none if there is no file."""
-    found = {}
-    stored = read_npz(path, ("text",), kind=REGIMES_KIND) if path.exists() else {}
-    for name, array in stored.items():
-        piece, _, key = name.partition("/")
-        if key:
-            found.setdefault(piece, {})[key] = array
-    return found
+    return pieces_of(read_npz(path, ("text",), kind=REGIMES_KIND)) if path.exists() else {}
 
 
 def made(name: str, make: Callable[[], dict], folder: Path) -> dict[str, np.ndarray]:
@@ -544,11 +538,7 @@ def made(name: str, make: Callable[[], dict], folder: Path) -> dict[str, np.ndar
         write_npz(path, kind=REGIMES_KIND, **make())
     stored = read_npz(path, (), kind=REGIMES_KIND)
     double = {key for key, array in stored.items() if array.dtype == np.float64}
-    return {
-        key: array.astype(np.float32) if key in double else array
-        for key, array in stored.items()
-        if key != "format"
-    }
+    return stored | {key: stored[key].astype(np.float32) for key in double}
 
 
 def main(states: Path, folder: Path, out: Path = HERE) -> None:

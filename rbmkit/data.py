@@ -291,10 +291,7 @@ class Regimes:
     """
 
     def __init__(self, arrays: dict[str, np.ndarray]):
-        self._pieces: dict[str, dict[str, np.ndarray]] = {}
-        for name, array in arrays.items():
-            piece, _, key = name.partition("/")
-            self._pieces.setdefault(piece, {})[key] = array
+        self._pieces = pieces_of(arrays)
 
     def __repr__(self) -> str:
         return f"Regimes({len(self._pieces)} pieces)"
@@ -323,4 +320,14 @@ def regimes() -> Regimes:
     arrays = files.read_npz(
         files.verified(data_folder(), "regimes.npz"), ("text",), kind=REGIMES_KIND
     )
-    return Regimes({name: array for name, array in arrays.items() if name != "text"})
+    return Regimes(arrays)
+
+
+def pieces_of(arrays: dict[str, np.ndarray]) -> dict[str, dict[str, np.ndarray]]:
+    """The arrays called ``<piece>/<key>``, by piece and key; others are left out."""
+    pieces = {}
+    for name, array in arrays.items():
+        piece, _, key = name.partition("/")
+        if key:
+            pieces.setdefault(piece, {})[key] = array
+    return pieces

@@ -511,7 +511,7 @@ def assemble() -> None:
         path.write_text(links(path.read_text("utf-8")), "utf-8")
     copy_mathjax(SOURCE / "_static" / "mathjax")
     try:
-        # in new processes, for OpenMP survives no fork
+        # in two processes, which import the explorers anew
         Parallel(n_jobs=2)(delayed(draw_frames)(name) for name in EXPLORERS)
     except OSError as error:
         raise SystemExit(f"run.py: the explorers cannot be drawn: {error}") from error
