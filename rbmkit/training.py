@@ -58,15 +58,13 @@ class _State:
 class _Work(NamedTuple):
     """Arrays in which every update works; its results are elsewhere.
 
-    Pairs belong to the minibatch and to the chains; `rows`, `counts` and `ones` as in
-    `rbmkit.kernels.Phase`.
+    Pairs belong to the minibatch and to the chains; they are as in `rbmkit.kernels.Phase`.
     """
 
     columns: tuple[np.ndarray, np.ndarray]  # W for the fields of h and of v
     gradient: tuple[np.ndarray, np.ndarray, np.ndarray]  # of W, a, b
-    means: tuple[np.ndarray, np.ndarray]  # <h | v>
-    rows: tuple[np.ndarray, np.ndarray]
-    counts: tuple[np.ndarray, np.ndarray]
+    means: tuple[np.ndarray, np.ndarray]
+    total: tuple[np.ndarray, np.ndarray]
     ones: tuple[np.ndarray, np.ndarray]
 
 
@@ -363,9 +361,8 @@ class Training:
         return _Work(
             columns=(kernels.new_columns(N, M), kernels.new_columns(M, N)),
             gradient=tuple(np.empty(shape, np.float32) for shape in ((N, M), (N,), (M,))),
-            means=tuple(kernels.new_rows(blocks, n) for n in sizes),
-            rows=tuple(np.empty((N, n + 1), np.uint32) for n in sizes),
-            counts=(np.empty(N, np.int64), np.empty(N, np.int64)),
+            means=tuple(kernels.new_columns(n, M) for n in sizes),
+            total=tuple(np.empty((blocks, kernels.BLOCK), np.float32) for n in sizes),
             ones=(np.empty(N, np.int64), np.empty(N, np.int64)),
         )
 
@@ -447,7 +444,7 @@ class Training:
         start = STARTS[self.method](batch, now.v, M, seed=(self.seed, now.update, 1))
         v, h = start.v, start.h
         layers = (visible, hidden, h, v) if start.from_hidden else (hidden, visible, v, h)
-        samples = zip((batch, v), work.means, work.rows, work.counts, work.ones, strict=True)
+        samples = zip((batch, v), work.means, work.total, work.ones, strict=True)
         data, chains = (kernels.Phase(*phase) for phase in samples)
         mask, chunks = kernels.hold_none(layers[1]), (chunk_size(len(batch)), chunk_size(len(v)))
         *sweeps, last = (
@@ -462,9 +459,12 @@ class Training:
     def _offsets(self) -> tuple[np.ndarray, np.ndarray]:
         """Averages of v and h over both phases, weighted equally."""
         work = self._work
-        v = sum(ones / x.shape[1] for ones, x in zip(work.ones, work.means, strict=True)) / 2
-        h = sum(x.mean(axis=1).ravel()[: self._shape[1]] for x in work.means) / 2
-        return v.astype(np.float32), h.astype(np.float32)
+        sizes = self.batch_size, self.chains
+        v, h = (
+            sum(x / n for x, n in zip(sums, sizes, strict=True)) / 2
+            for sums in (work.ones, work.total)
+        )
+        return v.astype(np.float32), h.ravel()[: self._shape[1]].astype(np.float32)
 
     def _ascended(self) -> _State:
         """The state with parameters and memory moved up the gradient; they are in the arrays

@@ -33,8 +33,9 @@ equally accurate. Probabilities below 2^-32 count as zero. All that is done for 
 LLVM vectors, by the one function that every sampler calls (`draws.draw`).
 
 TRAINING needs <v_i h_j> over data and chains, with the mean of h_j given v in place of h_j. Row i
-is the sum of the means of those samples in which v_i = 1; where these are the majority, the sum
-over the others is taken from the total.
+is the sum of the means of those samples in which v_i = 1: a field once more, with samples in place
+of units and the means in place of W, so that four samples make a group. Where v_i = 1 in most
+samples, the sum over the others is taken from the total.
 
 RANDOM NUMBERS are counter-based: unit j of layer l at step s of chain c sees hash(key(seed, s, l,
 c), j), so the numbers depend neither on the number of threads nor on the size of chunks, and a run
@@ -70,7 +71,6 @@ from rbmkit.kernels.fields import (
     hold_none,
     layer,
     new_columns,
-    new_rows,
     padded,
 )
 from rbmkit.kernels.sampling import gibbs, tilted_gibbs
@@ -81,7 +81,6 @@ from rbmkit.kernels.training import (
     centre,
     gradient,
     hidden_means,
-    list_rarer,
     run_phases,
     sgd_step,
 )
@@ -105,10 +104,8 @@ __all__ = [
     "hold_none",
     "langevin",
     "layer",
-    "list_rarer",
     "log_sums",
     "new_columns",
-    "new_rows",
     "normal_pair",
     "padded",
     "random_word",

@@ -58,18 +58,14 @@ def groups_of(n):
     return -(-n // GROUP)
 
 
-def new_rows(blocks, rows):
-    """Uninitialised (blocks, rows, BLOCK) float32 array that starts at a cache line."""
-    raw = np.empty(blocks * rows * BLOCK + LANES, np.float32)
-    skip = (-raw.ctypes.data % 64) // 4
-    return raw[skip : skip + blocks * rows * BLOCK].reshape(blocks, rows, BLOCK)
-
-
 def new_columns(n_in, n_out):
-    """Room for the weights of n_out units driven by n_in units: zeros (blocks, 4 groups, BLOCK)."""
-    out = new_rows(blocks_of(n_out), groups_of(n_in) * GROUP)
-    out[:] = 0
-    return out
+    """Room for the weights of n_out units driven by n_in units: zeros (blocks, 4 groups, BLOCK)
+    float32, that start at a cache line."""
+    shape = blocks_of(n_out), groups_of(n_in) * GROUP, BLOCK
+    size = shape[0] * shape[1] * BLOCK
+    raw = np.zeros(size + LANES, np.float32)
+    skip = (-raw.ctypes.data % 64) // 4
+    return raw[skip : skip + size].reshape(shape)
 
 
 def padded(values):
@@ -97,20 +93,18 @@ def arrange(W, columns_h, columns_v):
 
 @parallel
 def _arrange(first, last, W, columns_h, columns_v):
-    N, M = W.shape
+    # slices, because indices that might be negative to the compiler make slow loops
     in_h = columns_h.shape[0]
-    for block in range(first, last):
-        if block < in_h:
-            left = block * BLOCK
-            for i in range(N):
-                for j in range(min(BLOCK, M - left)):
-                    columns_h[block, i, j] = W[i, left + j]
-        else:
-            top = (block - in_h) * BLOCK
-            for corner in range(0, M, LANES):  # transposed in strips that stay in the cache
-                for i in range(min(BLOCK, N - top)):
-                    for j in range(corner, min(corner + LANES, M)):
-                        columns_v[block - in_h, j, i] = W[top + i, j]
+    for block in range(first, min(last, in_h)):
+        for i in range(W.shape[0]):
+            to, row = columns_h[block, i], W[i, block * BLOCK : (block + 1) * BLOCK]
+            for j in range(row.size):
+                to[j] = row[j]
+    for block in range(max(first - in_h, 0), last - in_h):
+        turned, rows = columns_v[block], W[block * BLOCK : (block + 1) * BLOCK]
+        for j in range(rows.shape[1]):
+            for i in range(rows.shape[0]):
+                turned[j, i] = rows[i, j]
 
 
 # ---- adding rows -------------------------------------------------------------------------------

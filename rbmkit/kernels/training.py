@@ -10,15 +10,15 @@ from rbmkit.kernels.draws import exp_negative
 from rbmkit.kernels.fields import (
     BLOCK,
     GROUP,
+    SUMS,
+    Layer,
     add_fields,
-    add_rows,
-    blocks_of,
     list_rows,
     new_work,
     pack,
     width_of,
 )
-from rbmkit.kernels.options import internal, jit, parallel
+from rbmkit.kernels.options import inlined, internal, jit, parallel
 from rbmkit.kernels.sampling import gibbs
 from rbmkit.machine import share
 
@@ -26,22 +26,18 @@ f32 = np.float32
 
 
 class Phase(NamedTuple):
-    """Samples of one phase, data or chains: states v (n, N), hidden means (blocks, n, BLOCK), and
-    room for lists.
-
-    rows (N, n + 1) uint32 lists for each unit the samples with its rarer value, and counts (N,) how
-    many they are; ones (N,) is the number of samples with v_i = 1."""
+    """Samples of one phase, data or chains: states v (n, N) and hidden means as `new_columns` of
+    them, of which sums are made: `total` (blocks, BLOCK) of the means, and `ones` (N,) of v."""
 
     v: np.ndarray
     means: np.ndarray
-    rows: np.ndarray
-    counts: np.ndarray
+    total: np.ndarray
     ones: np.ndarray
 
 
 @parallel
 def hidden_means(first, last, hidden, v, means):
-    """<h | v> of the states first to last of v (n, N), to means (blocks, n, BLOCK)."""
+    """<h | v> of the states first to last of v (n, N), to means (blocks, n or more, BLOCK)."""
     n, groups = last - first, hidden.columns.shape[1] // GROUP
     packed = np.empty((n, groups), np.uint8)
     work = new_work(n, groups)
@@ -55,77 +51,77 @@ def hidden_means(first, last, hidden, v, means):
                 z = work.acc[l * BLOCK + j]
                 e = exp_negative(-abs(z))
                 means[block, first + l, j] = (f32(1) if z >= f32(0) else e) / (f32(1) + e)
-            for j in range(width, BLOCK):
-                means[block, first + l, j] = f32(0)
+
+
+@jit
+def _sum_means(phase):
+    """The sum of the hidden means over the samples of a phase."""
+    phase.total[:] = f32(0)
+    for block in range(phase.means.shape[0]):
+        for c in range(phase.v.shape[0]):
+            for j in range(BLOCK):
+                phase.total[block, j] += phase.means[block, c, j]
 
 
 @internal
-def _list_samples(v, i, value, rows):
-    """Samples c with v[c, i] = value, to row i of `rows`; returns their number."""
-    n = 0
-    for c in range(v.shape[0]):
-        rows[i, n] = c
-        n += v[c, i] == value
-    return n
+def _list_samples(phase, first, n):
+    """Count the samples with v_i = 1 and list those with the rarer value, for n units from `first`
+    on."""
+    v = np.ascontiguousarray(phase.v.T[first : first + n])
+    packed = np.empty((n, phase.means.shape[1] // GROUP), np.uint8)
+    pack(v, 0, packed)
+    for l in range(n):
+        phase.ones[first + l] = 0
+        for c in range(v.shape[1]):
+            phase.ones[first + l] += v[l, c]
+        if 2 * phase.ones[first + l] > v.shape[1]:
+            for g in range(packed.shape[1]):  # the last one too: means that fill it up are 0
+                packed[l, g] ^= SUMS - 1
+    work = new_work(n, packed.shape[1])
+    return work, list_rows(packed, packed.shape[1], work)
+
+
+@internal
+def _weights(phase, M):
+    """The hidden means as weights between samples and M hidden units."""
+    return Layer(phase.means, np.zeros(phase.total.shape, np.float32), (M + GROUP - 1) // GROUP)
 
 
 @parallel
-def list_rarer(first, last, phase):
-    """For the units of blocks first to last, the samples with the rarer value of v_i, and the
-    number of ones."""
-    v = phase.v
-    for i in range(first * BLOCK, min(v.shape[1], last * BLOCK)):
-        phase.ones[i] = phase.counts[i] = _list_samples(v, i, 1, phase.rows)
-        if 2 * phase.ones[i] > v.shape[0]:
-            phase.counts[i] = _list_samples(v, i, 0, phase.rows)
+def _correlations(first, last, data, chains, dW):
+    """Rows first to last of the gradient of W.
 
-
-@internal
-def _total(means, block, total):
-    """Sum of the hidden means of a block over all samples."""
-    total[:] = f32(0)
-    for c in range(means.shape[1]):
-        for j in range(BLOCK):
-            total[j] += means[block, c, j]
-
-
-@internal
-def _correlate(phase, block, total, i, acc):
-    """acc = sum over samples of v_i times the hidden means of the block, from the samples with the
-    rarer v_i."""
-    acc[:] = f32(0)
-    start = block * phase.means.shape[1] * BLOCK
-    add_rows(
-        phase.means, start, phase.rows, i * phase.rows.shape[1], phase.counts[i], acc, 0, acc, 0
-    )
-    if 2 * phase.ones[i] > phase.v.shape[0]:
-        for j in range(BLOCK):
-            acc[j] = total[j] - acc[j]
-
-
-@parallel
-def _correlations(first, last, data, chains, dW, db):
-    """The parts of the gradient that belong to the hidden units of blocks first to last."""
-    N, M = dW.shape
+    A sum over samples is a field: the samples are units with the hidden means as weights, and each
+    visible unit is a chain."""
+    n, M = last - first, dW.shape[1]
     n_d, n_m = f32(data.v.shape[0]), f32(chains.v.shape[0])
-    total_d, total_m = np.empty(BLOCK, np.float32), np.empty(BLOCK, np.float32)
-    acc_d, acc_m = np.empty(BLOCK, np.float32), np.empty(BLOCK, np.float32)
-    for block in range(first, last):
-        width, left = min(BLOCK, M - block * BLOCK), block * BLOCK
-        _total(data.means, block, total_d)
-        _total(chains.means, block, total_m)
-        for j in range(width):
-            db[left + j] = total_d[j] / n_d - total_m[j] / n_m
-        for i in range(N):
-            _correlate(data, block, total_d, i, acc_d)
-            _correlate(chains, block, total_m, i, acc_m)
-            for j in range(width):
-                dW[i, left + j] = acc_d[j] / n_d - acc_m[j] / n_m
+    work_d, tile_d = _list_samples(data, first, n)
+    work_m, tile_m = _list_samples(chains, first, n)
+    weights_d, weights_m = _weights(data, M), _weights(chains, M)
+    for block in range(data.means.shape[0]):
+        add_fields(weights_d, block, n, tile_d, work_d)
+        add_fields(weights_m, block, n, tile_m, work_m)
+        left = block * BLOCK
+        for l in range(n):
+            of_d, sign_d = _rest(data, first + l)
+            of_m, sign_m = _rest(chains, first + l)
+            for j in range(min(BLOCK, M - left)):
+                d = of_d * data.total[block, j] + sign_d * work_d.acc[l * BLOCK + j]
+                m = of_m * chains.total[block, j] + sign_m * work_m.acc[l * BLOCK + j]
+                dW[first + l, left + j] = d / n_d - m / n_m
+
+
+@inlined
+def _rest(phase, i):
+    """(x, y): the sum over samples with v_i = 1 is x times that over all, plus y times that over
+    the rarer."""
+    mostly = 2 * phase.ones[i] > phase.v.shape[0]
+    return (f32(1), f32(-1)) if mostly else (f32(0), f32(1))
 
 
 def run_phases(data, chains, chunks, hidden, *sweep):
-    """Gibbs steps of the chains, then the hidden means of both phases; lists of the data. `chunks`
-    are samples per task of the two phases, and `sweep` are the arguments of `gibbs`."""
+    """Gibbs steps of the chains, then the hidden means of both phases. `chunks` are samples per
+    task of the two phases, and `sweep` are the arguments of `gibbs`."""
     (n_d, n_m), (chunk_d, chunk_m) = (len(data.v), len(chains.v)), chunks
     tasks = [
         partial(_in_turn, *pair)
@@ -135,8 +131,7 @@ def run_phases(data, chains, chunks, hidden, *sweep):
             strict=True,
         )
     ]
-    tasks += hidden_means.tasks(n_d, chunk_d, hidden, data.v, data.means)
-    share(tasks + list_rarer.tasks(blocks_of(data.v.shape[1]), None, data))
+    share(tasks + hidden_means.tasks(n_d, chunk_d, hidden, data.v, data.means))
 
 
 def _in_turn(*tasks):
@@ -145,11 +140,12 @@ def _in_turn(*tasks):
 
 
 def gradient(data, chains, dW, da, db):
-    """Eq. (6): data minus model averages of v h, v and h, from two phases; the lists of the data
-    must be there."""
-    list_rarer(blocks_of(len(dW)), None, chains)
-    _correlations(len(data.means), None, data, chains, dW, db)
+    """Eq. (6): data minus model averages of v h, v and h, from two phases."""
+    _sum_means(data)
+    _sum_means(chains)
+    _correlations(len(dW), None, data, chains, dW)
     da[:] = data.ones / len(data.v) - chains.ones / len(chains.v)
+    db[:] = (data.total / len(data.v) - chains.total / len(chains.v)).ravel()[: len(db)]
 
 
 @jit
