@@ -12,12 +12,14 @@ that was stopped goes on from there, to the same numbers.
 The pieces:
 
 * ``mild_<epoch>``, ``again_<epoch>`` (the mild protocol once more, with its persistent chains),
-  ``pcd_<epoch>`` and ``cd_<epoch>``: block Gibbs chains of one model from three starts (`sample`);
+  ``pcd_<epoch>``, ``cd_<epoch>`` and ``rdm_<epoch>``: block Gibbs chains of one model from three
+  starts (`sample`);
 * ``start_<protocol>_<M>_<replica>``: the first updates of a training, one by one, until its first
   mode has broken;
 * ``sigma_<sigma>_<replica>``, ``balanced_<sigma>_<replica>``: five epochs of training from
   couplings of that size, with fields of the pixel means, or with fields that balance the couplings
-  as well (`from_sigma`);
+  as well, by the mild protocol; ``sigma-pcd_...`` and ``balanced-pcd_...`` the same by the strong
+  one (`from_sigma`);
 * ``penalty_none_0``, ``penalty_<modes>_<l>``: small models with a penalty on all modes, on modes
   1-5 (``leading``) or on modes 6-16 (``rest``), with exact likelihoods (`penalised`);
 * ``exchanged_<epoch>``: the strong PCD model by replica exchange (`exchanged`);
@@ -66,6 +68,7 @@ MODELS = {  # epochs of the models
     "again": (1,),
     "pcd": (1, 5, 20, 40, 100),
     "cd": (5, 20, 60, 265),
+    "rdm": (7, 40, 75),
 }
 LONG = {("mild", 60), ("pcd", 40)}  # longer chains
 STEPS, LONG_STEPS = 3_000, 8_000
@@ -74,12 +77,18 @@ CHAINS, GROUP = 100, 20  # of each start, and in each group of the jackknife
 LEADING, CHECKS = 8, (0, 1, 3, 10, 30, 100, 300, 1000, 3000, 8000)
 BINS, MAPS, IMAGES = 80, 40, 10_000
 SIZES, REPLICAS = (500, 784, 1200), 5
-SIGMAS = {"sigma": (0.01, 0.1, 0.16, 0.3), "balanced": (0.16, 0.2, 0.3)}
+PLAIN_SIGMAS, BALANCED_SIGMAS = (0.01, 0.1, 0.16, 0.3), (0.16, 0.2, 0.3)
+SIGMAS = {"sigma": PLAIN_SIGMAS, "balanced": BALANCED_SIGMAS}
+SIGMAS |= {"sigma-pcd": PLAIN_SIGMAS, "balanced-pcd": BALANCED_SIGMAS}
 CHECKPOINTS = (0, 0.1, 0.5, 2, 5)  # epochs of the trainings from these sigmas
 STRONG = ("pcd-500-0", "pcd-500-1", "pcd-784-0", "pcd-1200-0", "cd-500-0", "rdm-500-0")
 WELLS = (0.5, 0.75, 1, 2, 5, 10, 20, 40, 70, 100, 150, 200, 265)
 EXCHANGED, SWEEPS = (20, 40), 1200
-FIRST = {"mild": 40, "pcd": 200}  # updates at most
+FIRST = {  # updates at most, and sizes
+    "mild": (40, (*SIZES, 3000)),
+    "pcd": (200, (*SIZES, 3000)),
+    "slow": (300, (500, 3000)),
+}
 STRENGTHS = (0.001, 0.003, 0.01, 0.03)
 PENALTIES = {"none": (0,), "all": STRENGTHS, "leading": STRENGTHS, "rest": STRENGTHS}
 PAIRS = 8  # trainings with the same seeds for each penalty
@@ -87,13 +96,12 @@ PAIRS = 8  # trainings with the same seeds for each penalty
 
 # ---------------------------------------------------------------- one model from three starts
 def sample(
-    rbm: RBM, digits, means: np.ndarray, chains: np.ndarray | None, steps: int, seed: int
+    rbm: RBM, digits, means: np.ndarray, chains: dict[str, np.ndarray], steps: int, seed: int
 ) -> dict[str, np.ndarray]:
     """Chains from ones, zeros and random states; what they forget, where they are, and the gradient
     that they give.
 
-    Observables are x_1 ... x_8 and u_1 of the model. `chains` are the persistent ones of the
-    training, if kept.
+    Observables are x_1 ... x_8 and u_1 of the model. `chains` are as in `gradients`.
     """
     m, rng = modes(rbm), np.random.default_rng(seed)
     which, v = np.arange(LEADING), starts(rbm, digits, rng)
@@ -219,10 +227,10 @@ class Average:
 
 
 def gradients(
-    rbm: RBM, m, long: np.ndarray, digits, chains: np.ndarray | None, rng: np.random.Generator
+    rbm: RBM, m, long: np.ndarray, digits, chains: dict[str, np.ndarray], rng: np.random.Generator
 ) -> dict[str, np.ndarray]:
-    """Gradient of Eq. (P6), W only, with <v h> of the model from the long chains, CD-5 and the
-    persistent chains.
+    """Gradient of Eq. (P6), W only, with <v h> of the model from the long chains, from CD-5, and
+    from `chains` of other methods: "pcd", the persistent ones of the training, or "rdm".
 
     For each: the force U_i . G V_i on eight modes with its standard error over groups; the squared
     norms and products of the gradients, freed of the sampling noise of the negative phase.
@@ -233,10 +241,10 @@ def gradients(
     steps = gibbs(rbm, v, steps=5, rng=rng).v
     cd.add(steps, rbm.hidden_mean(steps))
     found = {"long": long, "cd": cd.value}
-    if chains is not None:
-        pcd = Average(10)
-        pcd.add(chains, rbm.hidden_mean(chains))
-        found["pcd"] = pcd.value
+    for name, states in chains.items():
+        other = Average(10)
+        other.add(states, rbm.hidden_mean(states))
+        found[name] = other.value
     U, V = m.U[:, :LEADING], m.V[:, :LEADING]
     row, mean = {}, {}
     for name, groups in found.items():
@@ -286,8 +294,11 @@ def begin(
     sigma: float = 0.01,
     balanced: bool = False,
 ) -> Training:
-    """A PCD training by the mild protocol (SGD, centred gradient) or the strong one (Adam, plain
-    gradient); if balanced, the couplings exert no field where v has the pixel means and h = 1/2."""
+    """A PCD training by the mild protocol (SGD, centred gradient), by the strong one (Adam, plain
+    gradient), or by that at a quarter of its rate ("slow").
+
+    If balanced, the couplings exert no field where v has the pixel means and h = 1/2.
+    """
     rng, means = Member("PCD", hidden, replica).rng(), train.mean(axis=0)
     rbm = RBM.random(784, hidden, sigma=sigma, rng=rng, pixel_means=means)
     if balanced:
@@ -295,6 +306,7 @@ def begin(
     options = {
         "mild": {"optimiser": SGD(0.1), "centred": True},
         "pcd": {"optimiser": Adam(1e-3), "centred": False},
+        "slow": {"optimiser": Adam(2.5e-4), "centred": False},
     }[protocol]
     sizes = {"steps": 5, "batch_size": 500, "chains": 500}
     return Training(rbm, train, method="PCD", **sizes, **options, rng=rng)
@@ -311,7 +323,7 @@ def first_updates(
     """
     training = begin(protocol, hidden, replica, train)
     rng, rows, more = np.random.default_rng((hidden, replica)), [], []
-    for update in range(1, FIRST[protocol] + 1):
+    for update in range(1, FIRST[protocol][0] + 1):
         training.run(1 / training.updates_per_epoch, progress=False)
         rbm, v = training.rbm, training.chain_states
         g_v, g_h = (p * (1 - p) for p in (v.mean(axis=0), rbm.hidden_mean(v).mean(axis=0)))
@@ -347,11 +359,13 @@ def widths(rbm: RBM, chains: np.ndarray, rng: np.random.Generator) -> list[float
 
 
 # ---------------------------------------------------------------- couplings at the start
-def from_sigma(sigma: float, replica: int, digits, balanced: bool) -> dict[str, np.ndarray]:
+def from_sigma(
+    protocol: str, sigma: float, replica: int, digits, balanced: bool
+) -> dict[str, np.ndarray]:
     """At each of CHECKPOINTS the number of modes above 4 and lambda_1; from epoch 0.5 on also
     `likelihoods`."""
     rows = []
-    training = begin("mild", 500, replica, digits.train, sigma=sigma, balanced=balanced)
+    training = begin(protocol, 500, replica, digits.train, sigma=sigma, balanced=balanced)
     for epoch in CHECKPOINTS:
         if epoch:
             training.run(epoch - training.epoch, progress=False)
@@ -410,7 +424,7 @@ def exchanged(epoch: float, states: Path, digits) -> dict[str, np.ndarray]:
     certificate, shots = equilibrium(rbm, found, modes=LEADING), Average(16)
     for v in np.concatenate(found, axis=1):
         shots.add(v, rbm.hidden_mean(v))
-    row = gradients(rbm, modes(rbm), shots.value, digits, chains, rng)
+    row = gradients(rbm, modes(rbm), shots.value, digits, {"pcd": chains}, rng)
     row |= {"r_hat": certificate.r_hat, "ess": certificate.ess, "trips": np.array(trips)}
     return row | {"rungs": np.array(len(result.rungs)), "s": modes(rbm).s[:8]}
 
@@ -477,19 +491,23 @@ def chain_piece(
     regime: str, epoch: float, states: Path, folder: Path, digits
 ) -> dict[str, np.ndarray]:
     """`sample` for one model of a regime."""
-    chains, means = None, digits.train.mean(axis=0)
+    chains, seed = {}, round(1000 * epoch)
     if regime == "mild":
         run = trajectory()
         rbm = run.rbm(np.flatnonzero(run.epochs == epoch)[0])
+    elif regime == "rdm":
+        rbm = study("paper").rbm("rdm-500-0", epoch)
+        chains["rdm"] = gibbs(rbm, IMAGES, steps=5, rng=seed).v
     else:
         kept = folder / "again" if regime == "again" else states / f"{regime}-500-0"
         path = kept / f"epoch_{epoch:g}.npz"
         if regime == "again" and not path.exists():
             train_again(kept, digits.train)
         training = Training.resume(path, digits.train)
-        rbm, chains = training.rbm, None if regime == "cd" else training.chain_states
+        rbm = training.rbm
+        chains = {} if regime == "cd" else {"pcd": training.chain_states}
     steps = LONG_STEPS if (regime, epoch) in LONG else STEPS
-    return sample(rbm, digits, means, chains, steps, round(1000 * epoch))
+    return sample(rbm, digits, digits.train.mean(axis=0), chains, steps, seed)
 
 
 def train_again(folder: Path, train: np.ndarray) -> None:
@@ -509,12 +527,15 @@ def pieces(states: Path, folder: Path, digits) -> dict[str, Callable[[], dict]]:
         for epoch in epochs:
             make = partial(chain_piece, regime, epoch, states, folder, digits)
             work[f"{regime}_{epoch:g}"] = make
-    for replica, hidden, protocol in product(range(REPLICAS), SIZES, FIRST):
-        make = partial(first_updates, protocol, hidden, replica, digits.train)
-        work[f"start_{protocol}_{hidden}_{replica}"] = make
+    for replica, (protocol, (_, sizes)) in product(range(REPLICAS), FIRST.items()):
+        for hidden in sizes:
+            make = partial(first_updates, protocol, hidden, replica, digits.train)
+            work[f"start_{protocol}_{hidden}_{replica}"] = make
     for replica, kind in product(range(REPLICAS), SIGMAS):
+        fields, _, protocol = kind.partition("-")
         for sigma in SIGMAS[kind]:
-            make = partial(from_sigma, sigma, replica, digits, kind == "balanced")
+            balanced = fields == "balanced"
+            make = partial(from_sigma, protocol or "mild", sigma, replica, digits, balanced)
             work[f"{kind}_{sigma:g}_{replica}"] = make
     for kind, strengths in PENALTIES.items():
         for strength in strengths:

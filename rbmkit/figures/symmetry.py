@@ -275,8 +275,7 @@ def two_order_parameters(rows: Sequence[Panel]) -> tuple[Figure, Axes]:
             for label, (epochs, mean, *spread) in one.curves.items():
                 k = looks.index(label)
                 if spread:
-                    ribbon = {"color": COLOURS[k], "alpha": 0.2, "linewidth": 0}
-                    panel.fill_between(epochs, mean - spread[0], mean + spread[0], **ribbon)
+                    _ribbon(panel, epochs, mean, *spread, COLOURS[k])
                 panel.plot(epochs, mean, color=COLOURS[k], marker=MARKERS[k], label=label)
             panel.set(title=one.title, xlabel="epoch")
         row[1].set_xscale("log")
@@ -319,9 +318,12 @@ def _order_parameter(ax: Axes, epochs: np.ndarray, series: Mapping[str, Summary]
     for name, look in looks.items():
         one = series[name]
         if one.spread is not None:
-            ribbon = {"color": look["color"], "alpha": 0.2, "linewidth": 0}
-            ax.fill_between(epochs, one.mean - one.spread, one.mean + one.spread, **ribbon)
+            _ribbon(ax, epochs, one.mean, one.spread, look["color"])
         ax.errorbar(epochs, one.mean, yerr=one.error, capsize=2, **look)
+
+
+def _ribbon(ax: Axes, x: np.ndarray, mean: np.ndarray, spread: np.ndarray, colour: str) -> None:
+    ax.fill_between(x, mean - spread, mean + spread, color=colour, alpha=0.2, linewidth=0)
 
 
 @house
