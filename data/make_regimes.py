@@ -5,9 +5,9 @@
 makes what ``regimes.npz`` next to this script does not hold yet, and its line in ``SHA256SUMS``: a
 piece that the file holds counts as done. Without the file, all pieces are made. STATES holds the
 training states of the strong members, ``<member>/epoch_<epoch>.npz`` as `rbmkit.Training.save`
-writes them; only the pieces of strong models need it. The mild models are those that ship with the
-project. Every new piece is kept in FOLDER (default ``build/regimes``) when it is done, and a run
-that was stopped goes on from there, to the same numbers.
+writes them; only the pieces of strong PCD and CD models need it. The mild models and those of Rdm
+are those that ship with the project. Every new piece is kept in FOLDER (default ``build/regimes``)
+when it is done, and a run that was stopped goes on from there, to the same numbers.
 
 The pieces:
 
@@ -77,18 +77,13 @@ CHAINS, GROUP = 100, 20  # of each start, and in each group of the jackknife
 LEADING, CHECKS = 8, (0, 1, 3, 10, 30, 100, 300, 1000, 3000, 8000)
 BINS, MAPS, IMAGES = 80, 40, 10_000
 SIZES, REPLICAS = (500, 784, 1200), 5
-PLAIN_SIGMAS, BALANCED_SIGMAS = (0.01, 0.1, 0.16, 0.3), (0.16, 0.2, 0.3)
-SIGMAS = {"sigma": PLAIN_SIGMAS, "balanced": BALANCED_SIGMAS}
-SIGMAS |= {"sigma-pcd": PLAIN_SIGMAS, "balanced-pcd": BALANCED_SIGMAS}
+SIGMAS = {"sigma": (0.01, 0.1, 0.16, 0.3), "balanced": (0.16, 0.2, 0.3)}
 CHECKPOINTS = (0, 0.1, 0.5, 2, 5)  # epochs of the trainings from these sigmas
 STRONG = ("pcd-500-0", "pcd-500-1", "pcd-784-0", "pcd-1200-0", "cd-500-0", "rdm-500-0")
 WELLS = (0.5, 0.75, 1, 2, 5, 10, 20, 40, 70, 100, 150, 200, 265)
 EXCHANGED, SWEEPS = (20, 40), 1200
-FIRST = {  # updates at most, and sizes
-    "mild": (40, (*SIZES, 3000)),
-    "pcd": (200, (*SIZES, 3000)),
-    "slow": (300, (500, 3000)),
-}
+FIRST = {"mild": 40, "pcd": 200, "slow": 300}  # updates at most
+STARTED = {"mild": (*SIZES, 3000), "pcd": (*SIZES, 3000), "slow": (500, 3000)}
 STRENGTHS = (0.001, 0.003, 0.01, 0.03)
 PENALTIES = {"none": (0,), "all": STRENGTHS, "leading": STRENGTHS, "rest": STRENGTHS}
 PAIRS = 8  # trainings with the same seeds for each penalty
@@ -319,18 +314,19 @@ def first_updates(
     variances g = m (1 - m) of the units over the chains of the training, until the linear theory is
     unstable, s_1 > 1.05.
 
-    For M = 500, from s_1 = 0.6 on, also `widths` of the mode that goes first.
+    For M = 500, except at a quarter of the rate, from s_1 = 0.6 on also `widths` of the mode that
+    goes first.
     """
     training = begin(protocol, hidden, replica, train)
     rng, rows, more = np.random.default_rng((hidden, replica)), [], []
-    for update in range(1, FIRST[protocol][0] + 1):
+    for update in range(1, FIRST[protocol] + 1):
         training.run(1 / training.updates_per_epoch, progress=False)
         rbm, v = training.rbm, training.chain_states
         g_v, g_h = (p * (1 - p) for p in (v.mean(axis=0), rbm.hidden_mean(v).mean(axis=0)))
         A = np.sqrt(g_v)[:, None] * rbm.W * np.sqrt(g_h)
         s_1 = largest(A)
         rows.append([update, largest(rbm.W), s_1])
-        if hidden == 500 and s_1 > 0.6 and update % 2 == 0:
+        if hidden == 500 and protocol != "slow" and s_1 > 0.6 and update % 2 == 0:
             more.append([update, *widths(rbm, v[:CHAINS], rng)])
         if s_1 > 1.05:
             break
@@ -497,7 +493,7 @@ def chain_piece(
         rbm = run.rbm(np.flatnonzero(run.epochs == epoch)[0])
     elif regime == "rdm":
         rbm = study("paper").rbm("rdm-500-0", epoch)
-        chains["rdm"] = gibbs(rbm, IMAGES, steps=5, rng=seed).v
+        chains["rdm"] = gibbs(rbm, IMAGES, steps=5, rng=seed + 1).v
     else:
         kept = folder / "again" if regime == "again" else states / f"{regime}-500-0"
         path = kept / f"epoch_{epoch:g}.npz"
@@ -527,15 +523,15 @@ def pieces(states: Path, folder: Path, digits) -> dict[str, Callable[[], dict]]:
         for epoch in epochs:
             make = partial(chain_piece, regime, epoch, states, folder, digits)
             work[f"{regime}_{epoch:g}"] = make
-    for replica, (protocol, (_, sizes)) in product(range(REPLICAS), FIRST.items()):
-        for hidden in sizes:
+    for replica, protocol in product(range(REPLICAS), FIRST):
+        for hidden in STARTED[protocol]:
             make = partial(first_updates, protocol, hidden, replica, digits.train)
             work[f"start_{protocol}_{hidden}_{replica}"] = make
-    for replica, kind in product(range(REPLICAS), SIGMAS):
-        fields, _, protocol = kind.partition("-")
-        for sigma in SIGMAS[kind]:
+    for replica, fields, protocol in product(range(REPLICAS), SIGMAS, ("mild", "pcd")):
+        kind = fields if protocol == "mild" else f"{fields}-{protocol}"
+        for sigma in SIGMAS[fields]:
             balanced = fields == "balanced"
-            make = partial(from_sigma, protocol or "mild", sigma, replica, digits, balanced)
+            make = partial(from_sigma, protocol, sigma, replica, digits, balanced)
             work[f"{kind}_{sigma:g}_{replica}"] = make
     for kind, strengths in PENALTIES.items():
         for strength in strengths:

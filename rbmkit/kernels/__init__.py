@@ -15,15 +15,15 @@ visible groups in four.
 The sums are made where they are used and never stored: they would take four times the memory of W
 in each direction, and reading them back takes longer than making them. The columns of W come in
 blocks of 64, four vector registers of 16 floats, so that the partial fields stay in registers while
-rows are added. (`add_rows` and `_fill_strip` are written in LLVM vectors, which compile for any
+rows are added. (`_add_rows` and `_fill_strip` are written in LLVM vectors, which compile for any
 processor to whatever registers it has.) A last block that is at most half full is added in strips
 of one register. For each block, a *tile* of 16 to 64 groups has its sums made (64 to 256 kB, in the
 second-level cache) and added for all chains of a chunk, then the next tile: 16 groups for dense
 states, more for sparse ones, so that a chain adds about 16 rows before it is the next chain's turn.
 
-TASKS. Kernels with a first and a last chain (or block, or walker) as arguments are tasks:
-`rbmkit.machine.threaded` gives them to all threads. A task owns its chains for all steps and all
-temperatures; nothing waits in between. Threaded BLAS calls between tasks would make two thread
+TASKS. Kernels with a first and a last chain (or block, visible unit, walker) as arguments are
+tasks: `rbmkit.machine.threaded` gives them to all threads. A task owns its chains for all steps and
+all temperatures; nothing waits in between. Threaded BLAS calls between tasks would make two thread
 pools compete (a step then takes several times longer), so no BLAS is called in these loops.
 
 THE DRAW. A unit with field x takes the rarer of its two values, 0 for x >= 0 and else 1, with

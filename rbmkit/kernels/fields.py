@@ -156,7 +156,7 @@ def _adder(width):
     """A function that adds `width` columns of rows of a table to an accumulator, in registers."""
 
     @intrinsic
-    def add_rows(typingctx, table, first, rows, at, count, start, of, acc, to):
+    def _add_rows(typingctx, table, first, rows, at, count, start, of, acc, to):
         """acc[to :] = start[of :] + sum of table[first + BLOCK row :] over `count` rows, listed
         from rows[at]."""
         ints = types.intp
@@ -188,10 +188,10 @@ def _adder(width):
 
         return sig, codegen
 
-    return add_rows
+    return _add_rows
 
 
-add_rows = _adder(BLOCK)
+_add_rows = _adder(BLOCK)
 _add_strip = _adder(LANES)
 
 
@@ -275,7 +275,7 @@ def width_of(layer, block):
 @inlined
 def _add(sums, rows, at, count, start, of, acc, to, width):
     if width > BLOCK // 2:
-        add_rows(sums, 0, rows, at, count, start, of, acc, to)
+        _add_rows(sums, 0, rows, at, count, start, of, acc, to)
     else:
         for q in range(0, width, LANES):
             _add_strip(sums, q, rows, at, count, start, of + q, acc, to + q)

@@ -11,8 +11,8 @@ from rbmkit.kernels.fields import (
     BLOCK,
     GROUP,
     SUMS,
-    Layer,
     add_fields,
+    layer,
     list_rows,
     new_work,
     pack,
@@ -27,7 +27,8 @@ f32 = np.float32
 
 class Phase(NamedTuple):
     """Samples of one phase, data or chains: states v (n, N) and hidden means as `new_columns` of
-    them, of which sums are made: `total` (blocks, BLOCK) of the means, and `ones` (N,) of v."""
+    them (0 in rows that fill up a group), of which sums are made: `total` (blocks, BLOCK) of the
+    means, and `ones` (N,) of v."""
 
     v: np.ndarray
     means: np.ndarray
@@ -66,7 +67,7 @@ def _sum_means(phase):
 @internal
 def _list_samples(phase, first, n):
     """Count the samples with v_i = 1 and list those with the rarer value, for n units from `first`
-    on."""
+    on: returns work space with the lists, and the number of groups in a tile."""
     v = np.ascontiguousarray(phase.v.T[first : first + n])
     packed = np.empty((n, phase.means.shape[1] // GROUP), np.uint8)
     pack(v, 0, packed)
@@ -74,49 +75,46 @@ def _list_samples(phase, first, n):
         phase.ones[first + l] = 0
         for c in range(v.shape[1]):
             phase.ones[first + l] += v[l, c]
-        if 2 * phase.ones[first + l] > v.shape[1]:
+        if _mostly_one(phase, first + l):
             for g in range(packed.shape[1]):  # the last one too: means that fill it up are 0
                 packed[l, g] ^= SUMS - 1
     work = new_work(n, packed.shape[1])
     return work, list_rows(packed, packed.shape[1], work)
 
 
-@internal
-def _weights(phase, M):
-    """The hidden means as weights between samples and M hidden units."""
-    return Layer(phase.means, np.zeros(phase.total.shape, np.float32), (M + GROUP - 1) // GROUP)
-
-
 @parallel
-def _correlations(first, last, data, chains, dW):
+def _correlations(first, last, data, chains, of_data, of_chains, dW):
     """Rows first to last of the gradient of W.
 
-    A sum over samples is a field: the samples are units with the hidden means as weights, and each
-    visible unit is a chain."""
+    A sum over samples is a field: the samples are units, each visible unit is a chain, and the
+    hidden means are the weights of the layers of_data and of_chains."""
     n, M = last - first, dW.shape[1]
     n_d, n_m = f32(data.v.shape[0]), f32(chains.v.shape[0])
     work_d, tile_d = _list_samples(data, first, n)
     work_m, tile_m = _list_samples(chains, first, n)
-    weights_d, weights_m = _weights(data, M), _weights(chains, M)
     for block in range(data.means.shape[0]):
-        add_fields(weights_d, block, n, tile_d, work_d)
-        add_fields(weights_m, block, n, tile_m, work_m)
+        add_fields(of_data, block, n, tile_d, work_d)
+        add_fields(of_chains, block, n, tile_m, work_m)
         left = block * BLOCK
         for l in range(n):
-            of_d, sign_d = _rest(data, first + l)
-            of_m, sign_m = _rest(chains, first + l)
+            x_d, y_d = _parts(data, first + l)
+            x_m, y_m = _parts(chains, first + l)
             for j in range(min(BLOCK, M - left)):
-                d = of_d * data.total[block, j] + sign_d * work_d.acc[l * BLOCK + j]
-                m = of_m * chains.total[block, j] + sign_m * work_m.acc[l * BLOCK + j]
+                d = x_d * data.total[block, j] + y_d * work_d.acc[l * BLOCK + j]
+                m = x_m * chains.total[block, j] + y_m * work_m.acc[l * BLOCK + j]
                 dW[first + l, left + j] = d / n_d - m / n_m
 
 
 @inlined
-def _rest(phase, i):
+def _parts(phase, i):
     """(x, y): the sum over samples with v_i = 1 is x times that over all, plus y times that over
     the rarer."""
-    mostly = 2 * phase.ones[i] > phase.v.shape[0]
-    return (f32(1), f32(-1)) if mostly else (f32(0), f32(1))
+    return (f32(1), f32(-1)) if _mostly_one(phase, i) else (f32(0), f32(1))
+
+
+@inlined
+def _mostly_one(phase, i):
+    return 2 * phase.ones[i] > phase.v.shape[0]
 
 
 def run_phases(data, chains, chunks, hidden, *sweep):
@@ -143,7 +141,8 @@ def gradient(data, chains, dW, da, db):
     """Eq. (6): data minus model averages of v h, v and h, from two phases."""
     _sum_means(data)
     _sum_means(chains)
-    _correlations(len(dW), None, data, chains, dW)
+    weights = (layer(phase.means, np.zeros(len(db))) for phase in (data, chains))
+    _correlations(len(dW), None, data, chains, *weights, dW)
     da[:] = data.ones / len(data.v) - chains.ones / len(chains.v)
     db[:] = (data.total / len(data.v) - chains.total / len(chains.v)).ravel()[: len(db)]
 
